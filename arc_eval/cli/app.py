@@ -1,0 +1,60 @@
+"""The command line: its commands by name, and the way in."""
+
+import logging
+import sys
+
+import typer
+
+from arc_eval import __version__
+from arc_eval.cli import catalog, evaluate, judge, make
+from arc_eval.cli.failures import FrontDoor, unforeseen
+
+app = typer.Typer(
+    name="arc-eval",
+    cls=FrontDoor,
+    no_args_is_help=True,
+    add_completion=False,
+    # Plain help and errors: rich would double the time that --help takes.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Evaluate and benchmark fast text-to-audio generators: quality, diversity and latency.",
+    epilog="Exit codes: 0 passed; 1 a gate found a regression; 2 you can fix it (a bad suite, a missing "
+    "file, an unknown name); 3 incomplete; 4 not comparable; 5 inconclusive; 130 interrupted.",
+)
+
+app.command("run")(evaluate.run)
+app.command("score")(evaluate.score)
+app.command("report")(judge.report)
+app.command("compare")(judge.compare)
+app.command("gate")(judge.gate)
+app.command("bench")(evaluate.bench)
+app.command("generate")(make.generate)
+app.command("train")(make.train)
+app.command("list")(catalog.installed)
+app.command("check")(evaluate.check)
+
+
+def version(wanted: bool) -> None:
+    """Prints the version and leaves."""
+    if wanted:
+        typer.echo(f"arc-eval {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: bool = typer.Option(
+        False, "--version", callback=version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """What stands before the command's name."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s: %(message)s")
+
+
+def main() -> None:
+    """Runs the command line and leaves with its exit code."""
+    try:
+        app()
+    except Exception as error:  # the last door: what nobody foresaw still gets a message and a code
+        sys.exit(unforeseen(error))

@@ -1,0 +1,65 @@
+"""A Run, or the difference of two, in a few lines. The intervals of a Run are in its report."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from arc_eval.cli.show import columns, number, table
+from arc_eval.escape import one_line
+
+if TYPE_CHECKING:
+    from arc_eval.gate.comparison import Comparison, Difference
+    from arc_eval.records.run import Run
+    from arc_eval.report.source import Source
+
+
+def run_text(source: "Source") -> str:
+    """The report's table without its intervals; then what the numbers rest on, and what failed and why."""
+    from arc_eval.report.comparison import comparison
+    from arc_eval.report.source import entries
+
+    whole = comparison(entries([source]))
+    head = ["system", *(column.heading for column in whole.columns)]
+    rows = [[row.title, *(cell.text for cell in row.cells)] for row in whole.rows]
+    notes = [*whole.denominators(), *failures(source.run)]
+    return "\n".join([table(head, rows), "", *map(one_line, notes)])
+
+
+def failures(run: "Run") -> Iterator[str]:
+    """A line for everything in a Run that was planned and did not come to be."""
+    from arc_eval.records.measurement import Failure
+
+    for system in run.systems:
+        for result in system.results:
+            if isinstance(result, Failure):
+                yield f"failed: {system.name}: {result.metric}: {result.reason}"
+    yield from (f"{stage}: {state}" for stage, state in run.stages.items() if state != "done")
+
+
+def complete(run: "Run") -> bool:
+    """Whether something was measured and nothing failed."""
+    return any(system.results for system in run.systems) and not any(failures(run))
+
+
+def comparison_text(found: "Comparison") -> str:
+    """One line for each difference B - A; then what could not be compared and why."""
+    head = ["system", "metric", found.a, found.b, "B - A", "interval", "pairing", "better"]
+    notes = [f"not compared: {skip.system}: {skip.metric}: {skip.reason}" for skip in found.skipped]
+    notes += [f"only in {found.a}: {name}" for name in found.only_in_a]
+    notes += [f"only in {found.b}: {name}" for name in found.only_in_b]
+    rows = [_difference(item, found) for item in found.differences]
+    return "\n".join([columns([head, *rows]), *map(one_line, notes)])
+
+
+def _difference(item: "Difference", found: "Comparison") -> list[str]:
+    interval = item.interval
+    better = {"a": found.a, "b": found.b, None: "cannot tell" if interval else "-"}
+    return [
+        item.system,
+        item.metric,
+        number(item.a.value),
+        number(item.b.value),
+        f"{item.value:+.4g} {item.unit}".rstrip(),
+        f"[{interval.low:+.4g}, {interval.high:+.4g}]" if interval else f"none: {item.no_interval}",
+        f"paired, {item.prompts} prompts" if item.pairing == "paired" else "unpaired",
+        better[item.favours],
+    ]

@@ -1,0 +1,1 @@
+"""Where prompts and reference recordings come from."""

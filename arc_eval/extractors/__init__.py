@@ -1,0 +1,1 @@
+"""Adapters: audio to rows of numbers."""

@@ -1,0 +1,1 @@
+"""Adapters: the things under test."""

@@ -1,0 +1,77 @@
+"""Conditional diversity: how far apart the clips of one prompt lie, mean over prompts (CCDS).
+
+The score of a prompt is the mean cosine distance (1 - cosine) over pairs of its clips: 0 for copies,
+1 for unrelated directions. Its expectation does not depend on the number of takes; at least 2 are
+needed and 5 advised. Noise is diverse too: read it beside an alignment score, never alone.
+Source: the conditional diversity score of arXiv 2505.08175; the definition per prompt is ours.
+"""
+
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+import torch
+from torch import Tensor
+
+from arc_eval.contracts import Evidence
+from arc_eval.errors import IncompleteError
+from arc_eval.metrics import evidence as shared
+from arc_eval.metrics.evidence import clip_means, measurement, rows
+from arc_eval.records.measurement import Measurement
+from arc_eval.stats import by_prompt, mean_interval
+
+
+def distances_to_the_others(
+    clips: Tensor,  # float64[clip, feature]
+) -> Tensor:
+    """float64[clip], mean cosine distance of each clip to all others; two clips at least."""
+    units = torch.nn.functional.normalize(clips, dim=1)
+    # Through the differences, |u - v|^2 / 2 = 1 - u.v, so that copies are at a distance of exactly 0.
+    return shared.distances(units, units).square().sum(1) / (2 * (len(clips) - 1))
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """Mean cosine distance between clips of the same prompt: `ccds[extractor]`."""
+
+    extractor: str
+
+    @property
+    def name(self) -> str:
+        return f"ccds[{self.extractor}]"
+
+    def scores(self, evidence: Evidence) -> dict[str, float]:
+        """Clip id to its mean distance to the prompt's other clips; their mean is the prompt's score.
+
+        Prompts with one clip are absent. Raises IncompleteError if there are no others.
+        """
+        described = clip_means(rows(evidence.generated, self.extractor, "generated clips"))
+        members: dict[str, list[int]] = {}
+        for index, prompt in enumerate(described.prompts):
+            members.setdefault(prompt, []).append(index)
+        scores = {
+            described.owners[index]: distance
+            for indices in members.values()
+            if len(indices) > 1
+            for index, distance in zip(
+                indices, distances_to_the_others(described.values[indices]).tolist(), strict=True
+            )
+        }
+        if not scores:
+            raise IncompleteError(f"{self.name}: no prompt has 2 clips; set `takes` to 2 or more (5 advised)")
+        return scores
+
+    def measure(self, evidence: Evidence) -> list[Measurement]:
+        """One Measurement, higher is better, every prompt with the same weight; bootstrap over prompts."""
+        scores = self.scores(evidence)
+        prompts = {prompt: [fmean(own)] for prompt, own in by_prompt(scores).items()}
+        value = fmean(score for [score] in prompts.values())
+        counts = replace(evidence.counts, scored=len(scores))
+        return [measurement(self.name, value, "", "higher", counts, lambda: mean_interval(prompts))]
+
+
+class Settings(shared.Settings):
+    """`{kind: diversity, extractor: NAME}`."""
+
+    def build(self) -> Diversity:
+        """The metric of these settings."""
+        return Diversity(self.extractor)

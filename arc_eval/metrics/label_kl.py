@@ -1,0 +1,86 @@
+"""Label divergence: KL(generated || reference) between what a tagger hears in a clip and in a recording.
+
+Rows are logits. Windows of a clip are averaged as logits, then softmax; the sum over classes is in
+nats, with 1e-6 added to the reference alone. So a clip and its own copy give not 0 but slightly
+less, and nothing is clamped.
+
+Take k of a prompt is paired with recording (k + 1) mod n of the same prompt's n recordings: every
+system meets the same recordings, and a control row made of those recordings is never compared with
+itself unless there is one recording only.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from arc_eval.contracts import Evidence
+from arc_eval.errors import IncompleteError
+from arc_eval.metrics import evidence as shared
+from arc_eval.metrics.evidence import clip_means, mean_measurement, rows
+from arc_eval.records.measurement import Measurement
+
+EPSILON = 1e-6
+
+
+def label_divergence(
+    generated: Tensor,  # float[clip, class]
+    reference: Tensor,  # float[clip, class]
+) -> Tensor:
+    """float64[clip], KL(softmax(generated) || softmax(reference) + 1e-6) in nats, from logits.
+
+    At least -1e-6 times the number of classes.
+    """
+    log_ours = generated.double().log_softmax(1)
+    theirs = reference.double().softmax(1)
+    return (log_ours.exp() * (log_ours - (theirs + EPSILON).log())).sum(1)
+
+
+@dataclass(frozen=True)
+class LabelKl:
+    """Mean label divergence from the recordings of the same prompts: `kl[extractor]`."""
+
+    extractor: str
+
+    @property
+    def name(self) -> str:
+        return f"kl[{self.extractor}]"
+
+    def scores(self, evidence: Evidence) -> dict[str, float]:
+        """Clip id to divergence, for clips whose prompt has a recording.
+
+        Raises IncompleteError if no prompt has one.
+        """
+        generated = clip_means(rows(evidence.generated, self.extractor, "generated clips"))
+        recorded = clip_means(rows(evidence.paired, self.extractor, "recordings of the suite's prompts"))
+        recordings: dict[str, list[int]] = {}
+        for index in sorted(range(len(recorded)), key=lambda index: _take(recorded.owners[index])):
+            recordings.setdefault(recorded.prompts[index], []).append(index)
+        ours = [index for index, prompt in enumerate(generated.prompts) if prompt in recordings]
+        if not ours:
+            raise IncompleteError(f"{self.name}: no generated clip's prompt has a recording to compare with")
+        clips = [generated.owners[index] for index in ours]
+        theirs = [
+            choices[(_take(clip) + 1) % len(choices)]
+            for clip in clips
+            for choices in [recordings[clip.rsplit("#", 1)[0]]]
+        ]
+        divergence = label_divergence(generated.values[ours], recorded.values[theirs])
+        return dict(zip(clips, divergence.tolist(), strict=True))
+
+    def measure(self, evidence: Evidence) -> list[Measurement]:
+        """One Measurement in nats, lower is better; interval by bootstrap over prompts."""
+        return [mean_measurement(self.name, self.scores(evidence), "nat", "lower", evidence.counts)]
+
+
+class Settings(shared.Settings):
+    """`{kind: label_kl, extractor: NAME}`; the extractor's rows must be logits of classes."""
+
+    def build(self) -> LabelKl:
+        """The metric of these settings."""
+        return LabelKl(self.extractor)
+
+
+def _take(clip: str) -> int:
+    """The take of `prompt#take`; recordings named without one are take 0."""
+    _, mark, take = clip.rpartition("#")
+    return int(take) if mark and take.isdigit() else 0

@@ -1,0 +1,158 @@
+"""Precision, recall, density and coverage: how two sets of clips lie in each other's neighbourhoods.
+
+The ball of a clip reaches to its k-th nearest neighbour in its own set; inside means strictly
+nearer. One row for each clip (windows are averaged). Identical reference rows count once, for a
+duplicate has a ball of radius zero. All but density depend on the two numbers of clips.
+Source: Naeem et al. 2020 (density, coverage), Kynkäänniemi et al. 2019 (precision, recall).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor
+
+from arc_eval.contracts import Evidence
+from arc_eval.errors import IncompleteError
+from arc_eval.metrics import evidence as shared
+from arc_eval.metrics.evidence import PromptGroups, clip_means, distances, measurement, sides
+from arc_eval.records.measurement import Interval, Measurement
+from arc_eval.stats import by_prompt, mean_interval, share_interval
+
+_BLOCK = 512  # rows of a distance matrix that exist at a time
+
+
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """How the kept generated rows lie in the reference and it in them.
+
+    balls: long[row], how many reference balls hold each generated row; recall, coverage: share of
+    the reference rows that lie in a generated ball, and whose ball holds a generated row.
+    """
+
+    balls: Tensor
+    k: int
+    recall: float
+    coverage: float
+
+    @property
+    def precision(self) -> float:
+        """Share of generated rows that lie in a reference ball."""
+        return float((self.balls > 0).double().mean())
+
+    @property
+    def density(self) -> float:
+        """Mean number of reference balls that hold a generated row, over k: 1 on average for like sets."""
+        return float(self.balls.double().mean()) / self.k
+
+
+def radii(
+    rows: Tensor,  # float64[row, feature]
+    k: int,
+    kept: Tensor | None = None,  # bool[variant, row]
+) -> Tensor:
+    """float64[variant, row], the distance of each row to the k-th nearest other row that is kept.
+
+    One variant with all rows unless told; zero for a row that is not kept itself. Raises
+    IncompleteError if a variant keeps k rows or fewer.
+    """
+    kept = torch.ones(1, len(rows), dtype=torch.bool) if kept is None else kept
+    if (fewest := int(kept.sum(1).min())) <= k:
+        raise IncompleteError(f"{k} neighbours need more than {k} different clips; there are {fewest}")
+    blocks = []
+    for block in torch.split(rows, _BLOCK):
+        distance = distances(block, rows)
+        # The row itself is the nearest, at distance zero: hence k + 1.
+        nearest = [distance.masked_fill(~keep, torch.inf).kthvalue(k + 1, dim=1).values for keep in kept]
+        blocks.append(torch.stack(nearest))
+    return torch.cat(blocks, 1).masked_fill(~kept, 0.0)
+
+
+def neighbourhoods(
+    generated: Tensor,  # float64[row, feature]
+    reference: Tensor,  # float64[row, feature]
+    k: int = 5,
+    kept: Tensor | None = None,  # bool[variant, row of generated]
+) -> list[Neighbourhoods]:
+    """Where all generated rows lie, or for each variant of those kept.
+
+    Raises IncompleteError if a variant, or the reference, has k rows or fewer.
+    """
+    kept = torch.ones(1, len(generated), dtype=torch.bool) if kept is None else kept
+    own_radii, real_radii = radii(generated, k, kept), radii(reference, k)[0]
+    balls = torch.zeros(len(generated), dtype=torch.long)
+    covered, recalled = torch.zeros(len(kept)), torch.zeros(len(kept))
+    for real, radius in zip(torch.split(reference, _BLOCK), torch.split(real_radii, _BLOCK), strict=True):
+        distance = distances(real, generated)
+        inside = distance < radius.unsqueeze(1)
+        balls += inside.sum(0)
+        covered += (inside.float() @ kept.float().T > 0).sum(0)
+        recalled += torch.stack([(distance < own).any(1).sum() for own in own_radii])
+    return [
+        Neighbourhoods(balls[keep], k, float(found) / len(reference), float(holding) / len(reference))
+        for keep, found, holding in zip(kept, recalled, covered, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Manifold:
+    """`precision[extractor]`, `recall[...]`, `density[...]` and `coverage[...]`."""
+
+    extractor: str
+    k: int
+
+    @property
+    def name(self) -> str:
+        return f"manifold[{self.extractor}]"
+
+    def measure(self, evidence: Evidence) -> list[Measurement]:
+        """Four Measurements, higher is better; intervals over prompts, the reference held fixed.
+
+        Precision and density are means over clips. Recall and coverage are not: theirs is a jackknife.
+        """
+        both = sides(evidence, self.extractor, minimum=self.k + 1)
+        generated = clip_means(both.generated)
+        reference = torch.unique(clip_means(both.reference).values, dim=0)
+        whole = neighbourhoods(generated.values, reference, self.k)[0]
+        groups = PromptGroups.deal(generated.prompts)
+        counts = replace(evidence.counts, scored=len(generated))
+
+        @cache  # one pass serves both jackknives
+        def without_each() -> list[Neighbourhoods]:
+            kept = groups.of != torch.arange(len(groups)).unsqueeze(1)
+            return neighbourhoods(generated.values, reference, self.k, kept)
+
+        def of_clips(scores: Tensor) -> dict[str, list[float]]:
+            return by_prompt(dict(zip(generated.owners, scores.tolist(), strict=True)))
+
+        def result(share: str, value: float, interval: Callable[[], Interval]) -> Measurement:
+            return measurement(f"{share}[{self.extractor}]", value, "", "higher", counts, interval)
+
+        def recall() -> Interval:
+            return groups.interval(whole.recall, lambda: [left.recall for left in without_each()], (0.0, 1.0))
+
+        def coverage() -> Interval:
+            return groups.interval(
+                whole.coverage, lambda: [left.coverage for left in without_each()], (0.0, 1.0)
+            )
+
+        return [
+            result(
+                "precision", whole.precision, lambda: share_interval(of_clips((whole.balls > 0).double()))
+            ),
+            result("recall", whole.recall, recall),
+            result("density", whole.density, lambda: mean_interval(of_clips(whole.balls.double() / self.k))),
+            result("coverage", whole.coverage, coverage),
+        ]
+
+
+class Settings(shared.Settings):
+    """`{kind: manifold, extractor: NAME, k: 5}`; k: which neighbour a ball reaches to."""
+
+    k: PositiveInt = 5
+
+    def build(self) -> Manifold:
+        """The metric of these settings."""
+        return Manifold(self.extractor, self.k)

@@ -1,0 +1,250 @@
+"""The official `model_config.json` as typed, frozen data; what this package cannot build is refused by name.
+
+Keys and nesting are those of stable-audio-tools' `diffusion_cond` models. Two types are ours and only
+ours: the `words` conditioner and the `spectral` autoencoder of the tiny family.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from arc_eval.errors import CheckpointError, suggest
+from arc_eval.models.autoencoder_config import PretransformConfig
+from arc_eval.models.schema import Count, Part, parse_part
+
+# Channels of each encoder, known without opening it.
+T5_CHANNELS = {
+    "t5-small": 512,
+    "t5-base": 768,
+    "t5-large": 1024,
+    "google/flan-t5-small": 512,
+    "google/flan-t5-base": 768,
+    "google/flan-t5-large": 1024,
+    "google/flan-t5-xl": 2048,
+    "google/flan-t5-xxl": 4096,
+}
+
+
+class T5Config(Part):
+    """Captions are cut or padded to `max_length` tokens."""
+
+    t5_model_name: str = "t5-base"
+    max_length: Count = 128
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.t5_model_name not in T5_CHANNELS:
+            raise ValueError(
+                f"no T5 encoder {self.t5_model_name!r}; {suggest(self.t5_model_name, T5_CHANNELS)}"
+            )
+        return self
+
+
+class NumberConfig(Part):
+    """Numbers are clamped to `min_val`..`max_val`."""
+
+    min_val: float = 0.0
+    max_val: float = 1.0
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if not self.min_val < self.max_val:
+            raise ValueError(f"min_val {self.min_val} must be below max_val {self.max_val}")
+        return self
+
+
+class WordsConfig(Part):
+    """Ours: hashed words through a small transformer encoder."""
+
+    vocabulary: Annotated[int, Field(ge=2)]
+    max_length: Count
+    width: Count
+    depth: Annotated[int, Field(ge=0)]
+    heads: Count
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}")
+        return self
+
+
+class T5Conditioning(Part):
+    """The caption through a frozen T5 encoder, which is not in the checkpoint."""
+
+    id: str
+    type: Literal["t5"]
+    config: T5Config
+
+
+class NumberConditioning(Part):
+    """The number is read from the prompt by `id`: `seconds_total` is its length, `seconds_start` is 0."""
+
+    id: Literal["seconds_start", "seconds_total"]
+    type: Literal["number"]
+    config: NumberConfig
+
+
+class WordsConditioning(Part):
+    """The caption through our own small encoder, which is in the checkpoint."""
+
+    id: str
+    type: Literal["words"]
+    config: WordsConfig
+
+
+class ConditioningConfig(Part):
+    """Every conditioner gives tokens of `cond_dim` channels."""
+
+    configs: tuple[
+        Annotated[T5Conditioning | NumberConditioning | WordsConditioning, Field(discriminator="type")], ...
+    ]
+    cond_dim: Count
+
+
+class AttentionConfig(Part):
+    """`qk_norm: ln` is an affine layer norm over each head's queries and keys."""
+
+    qk_norm: Literal["none", "ln"] = "none"
+
+
+class DiTConfig(Part):
+    """Sizes of the diffusion transformer; options that only other models use have one legal value."""
+
+    io_channels: Count
+    embed_dim: Count
+    depth: Count
+    num_heads: Count
+    cond_token_dim: Count
+    global_cond_dim: Count
+    project_cond_tokens: bool = True
+    project_global_cond: bool = True
+    transformer_type: Literal["continuous_transformer"] = "continuous_transformer"
+    global_cond_type: Literal["prepend"] = "prepend"
+    attn_kwargs: AttentionConfig = AttentionConfig()
+    patch_size: Literal[1] = 1
+    num_memory_tokens: Literal[0] = 0
+
+    @property
+    def head_dim(self) -> int:
+        return self.embed_dim // self.num_heads
+
+    @property
+    def context_dim(self) -> int:
+        """Channels of the tokens that cross-attention reads."""
+        return self.embed_dim if self.project_cond_tokens else self.cond_token_dim
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.embed_dim % self.num_heads or self.head_dim % 2 or self.head_dim < 32:
+            raise ValueError(
+                f"embed_dim {self.embed_dim} over num_heads {self.num_heads} must give an even head "
+                f"dimension of at least 32 (rotary positions turn 32 dimensions or more)"
+            )
+        if self.context_dim % self.head_dim or self.num_heads % (self.context_dim // self.head_dim):
+            raise ValueError(
+                f"cross-attention tokens of {self.context_dim} channels do not divide into heads of "
+                f"{self.head_dim} that {self.num_heads} query heads can share"
+            )
+        if not self.project_global_cond and self.global_cond_dim != self.embed_dim:
+            raise ValueError(
+                f"global_cond_dim {self.global_cond_dim} must equal embed_dim {self.embed_dim} "
+                f"when project_global_cond is false"
+            )
+        return self
+
+
+Objective = Literal["v", "rectified_flow", "rf_denoiser"]
+
+
+class DiffusionConfig(Part):
+    """The network, what it predicts, and which conditioners it reads in which order."""
+
+    type: Literal["dit"] = "dit"
+    diffusion_objective: Objective = "v"
+    cross_attention_cond_ids: Annotated[tuple[str, ...], Field(min_length=1)]
+    global_cond_ids: Annotated[tuple[str, ...], Field(min_length=1)]
+    distribution_shift_options: dict[str, Any] | None = None
+    """Accepted and kept: official sampling by Euler, DPM-Solver++ and ping-pong does not read it."""
+    config: DiTConfig
+
+
+class NetworkConfig(Part):
+    """Autoencoder, conditioners and network, whose sizes must fit one another."""
+
+    pretransform: PretransformConfig
+    conditioning: ConditioningConfig
+    diffusion: DiffusionConfig
+    io_channels: Count
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        dit, width = self.diffusion.config, self.conditioning.cond_dim
+        ids = [conditioner.id for conditioner in self.conditioning.configs]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"conditioning.configs: an id appears twice: {ids}")
+        for name in (*self.diffusion.cross_attention_cond_ids, *self.diffusion.global_cond_ids):
+            if name not in ids:
+                raise ValueError(
+                    f"diffusion names conditioner {name!r}, which does not exist; {suggest(name, ids)}"
+                )
+        expected = {
+            "io_channels": (self.io_channels, self.pretransform.config.latent_dim),
+            "diffusion.config.io_channels": (dit.io_channels, self.io_channels),
+            "diffusion.config.cond_token_dim": (dit.cond_token_dim, width),
+            "diffusion.config.global_cond_dim": (
+                dit.global_cond_dim,
+                width * len(self.diffusion.global_cond_ids),
+            ),
+        }
+        wrong = [f"{key} is {is_}, must be {must}" for key, (is_, must) in expected.items() if is_ != must]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+
+class ModelConfig(Part):
+    """A whole `model_config.json`. `sample_size` counts audio samples."""
+
+    model_type: Literal["diffusion_cond"]
+    sample_size: Count
+    sample_rate: Count
+    audio_channels: Count
+    model: NetworkConfig
+    training: dict[str, Any] | None = None
+    """Official training settings: kept, never read."""
+
+    @property
+    def latent_frames(self) -> int:
+        """How many latent frames the network always produces."""
+        return self.sample_size // self.model.pretransform.config.downsampling_ratio
+
+    @model_validator(mode="after")
+    def _lengths_fit(self) -> Self:
+        autoencoder = self.model.pretransform.config
+        if self.sample_size % autoencoder.downsampling_ratio:
+            raise ValueError(
+                f"sample_size {self.sample_size} must be a multiple of downsampling_ratio "
+                f"{autoencoder.downsampling_ratio}"
+            )
+        if autoencoder.io_channels != self.audio_channels:
+            raise ValueError(
+                f"audio_channels {self.audio_channels} differs from the autoencoder's io_channels "
+                f"{autoencoder.io_channels}"
+            )
+        return self
+
+
+def load_config(path: Path) -> ModelConfig:
+    """Reads a `model_config.json`. Raises CheckpointError if it is absent, not JSON or not supported."""
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: not found; a model folder holds model_config.json") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path}: must hold a JSON object, not {type(data).__name__}")
+    return parse_part(ModelConfig, data, str(path))

@@ -1,0 +1,1 @@
+"""The stages of an evaluation, each reading what the one before wrote."""

@@ -1,0 +1,221 @@
+"""How fast each generator is: timed calls in a process of its own, raw trials kept.
+
+Systems take turns call by call, so a machine that slows down slows all of them. Every trial has its
+own prompt, and warm-up calls are the measured call itself. A generator's process starts
+with no other work and the target's number of threads; nothing timed is ever taken from the store.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from arc_eval.contracts import Generator, Progress, Target, silent
+from arc_eval.errors import ArcEvalError, IncompleteError, SuiteError
+from arc_eval.pipeline.draft import Draft
+from arc_eval.pipeline.folder import RunFolder, opened
+from arc_eval.pipeline.plan import PlannedSystem, chosen_prompts, planned
+from arc_eval.pipeline.speed import speed_results
+from arc_eval.pipeline.tables import write_trials
+from arc_eval.records.measurement import Failure, Result
+from arc_eval.records.prompt import Prompt
+from arc_eval.records.run import Machine, Run
+from arc_eval.seeding import clip_seed
+from arc_eval.store import digest_of
+from arc_eval.suite import Bench, Part, Suite
+
+log = logging.getLogger(__name__)
+
+Trial = dict[str, Any]
+"""prompt, seconds, cpu_seconds, peak_bytes, audio_seconds, and stages as [name, seconds] in order."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Raw trials of a system, or why there are none."""
+
+    trials: tuple[Trial, ...]
+    reason: str = ""
+
+    def results(self) -> tuple[Result, ...]:
+        """Latency, stages, real-time factor and memory; a Failure if nothing was timed."""
+        return speed_results(self.trials) if self.trials else (Failure("latency_p50", self.reason),)
+
+    def rows(self, system: str) -> Iterator[Trial]:
+        """The rows of trials.parquet: the whole call, then each stage in it."""
+        for number, trial in enumerate(self.trials):
+            common = {"system": system, "trial": number, "prompt": trial["prompt"]}
+            spent = {"cpu_seconds": trial["cpu_seconds"], "peak_bytes": trial["peak_bytes"]}
+            yield {**common, **spent, "stage": "total", "index": 0, "seconds": trial["seconds"]}
+            seen: dict[str, int] = {}
+            for stage, seconds in trial["stages"]:
+                index = seen[stage] = seen.get(stage, -1) + 1
+                unknown = {"cpu_seconds": None, "peak_bytes": None}
+                yield {**common, **unknown, "stage": stage, "index": index, "seconds": seconds}
+
+
+def time_systems(
+    suite: Suite,
+    systems: Sequence[PlannedSystem],
+    prompts: Sequence[Prompt],
+    folder: RunFolder,
+    machine: Machine,
+    device: str,
+    progress: Progress,
+) -> dict[str, Timed]:
+    """Trials of every generator, by system name. Those this Run took before are read, not repeated."""
+    bench = suite.bench
+    timed = [system for system in systems if system.timed]
+    if bench is None or not timed:
+        return {}
+    calls = list(_calls(bench, suite.seed, prompts))
+    keys = {system.name: _key(system, bench, calls, machine) for system in timed}
+    found = {name: folder.read_trials(key) for name, key in keys.items()}
+    done = {name: Timed(tuple(trials)) for name, trials in found.items() if trials is not None}
+    wanted = [system for system in timed if system.name not in done]
+    target = bench.target.placed(device)
+    for group in [wanted] if bench.interleave else [[system] for system in wanted]:
+        for name, result in _take_turns(group, target, bench.warmup, calls, progress).items():
+            done[name] = result
+            if result.trials:
+                folder.write_trials(keys[name], result.trials)
+    folder.keep_trials(list(keys.values()))
+    return done
+
+
+Call = tuple[tuple[Prompt, ...], tuple[int, ...]]
+
+
+def _calls(bench: Bench, seed: int, prompts: Sequence[Prompt]) -> Iterator[Call]:
+    """The same calls for every system: each with the next prompts in line."""
+    for number in range(bench.warmup + bench.trials):
+        chosen = tuple(prompts[(number * bench.batch + i) % len(prompts)] for i in range(bench.batch))
+        yield chosen, tuple(clip_seed(seed, prompt.id, 0) for prompt in chosen)
+
+
+def _key(system: PlannedSystem, bench: Bench, calls: Sequence[Call], machine: Machine) -> str:
+    asked = [[[prompt.id, prompt.text, prompt.seconds] for prompt in prompts] for prompts, _ in calls]
+    return digest_of([dict(system.identity), bench.data(), asked, vars(machine)])
+
+
+def _take_turns(
+    systems: Sequence[PlannedSystem], target: Part, warmup: int, calls: Sequence[Call], progress: Progress
+) -> dict[str, Timed]:
+    """Times systems call by call, all processes alive at once."""
+    if not systems:
+        return {}
+    trials: dict[str, list[Trial]] = {system.name: [] for system in systems}
+    lost: dict[str, str] = {}
+    with ExitStack() as stack, progress("bench", len(systems) * len(calls)) as advance:
+        workers = {system.name: stack.enter_context(_Worker(target, system.part)) for system in systems}
+        for name, worker in workers.items():
+            _attempt(worker.wait, name, lost)
+        for number, call in enumerate(calls):
+            for name, worker in workers.items():
+                if name not in lost:
+                    trial = _attempt(partial(worker.run, call), name, lost)
+                    if trial is not None and number >= warmup:
+                        trials[name].append(trial)
+                advance(1)
+    return {name: Timed((), lost[name]) if name in lost else Timed(tuple(trials[name])) for name in trials}
+
+
+def _attempt(act: Callable[[], Trial], name: str, lost: dict[str, str]) -> Trial | None:
+    try:
+        return act()
+    except IncompleteError as error:
+        log.warning("bench: %s: %s", name, error)
+        lost[name] = str(error)
+        return None
+
+
+class _Worker:
+    """A generator in a process of its own; ends with the block it is used in."""
+
+    def __init__(self, target: Part, part: Part) -> None:
+        context = get_context("spawn")
+        self._end, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, target, part), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def __enter__(self) -> "_Worker":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._end.close()
+        self._process.join(timeout=5)
+        if self._process.is_alive():
+            self._process.kill()
+
+    def run(self, call: Call) -> Trial:
+        """One timed call. Raises IncompleteError if the generator failed or its process died."""
+        with suppress(OSError):  # it may be gone: listening finds out
+            self._end.send(call)
+        return self.wait()
+
+    def wait(self) -> Trial:
+        """The next answer. Raises IncompleteError."""
+        try:
+            answer: Trial = self._end.recv()
+        except (EOFError, OSError):
+            self._process.join(timeout=5)
+            code = self._process.exitcode
+            hint = "; was it killed for want of memory?" if code == -9 else ""
+            raise IncompleteError(f"the timed process ended with exit code {code}{hint}") from None
+        if "error" in answer:
+            raise IncompleteError(answer["error"])
+        return answer
+
+
+def _serve(end: Connection, target_part: Part, part: Part) -> None:
+    """What a timed process does: load, then answer each call with its reading, until nobody asks."""
+    try:
+        target: Target = target_part.build()
+        generator = target.load(part.settings)
+        end.send({})
+        while True:
+            prompts, seeds = end.recv()
+            end.send(_timed(target, generator, prompts, seeds))
+    except ArcEvalError as error:
+        end.send({"error": str(error)})
+    except (EOFError, ConnectionError, KeyboardInterrupt):
+        return  # the parent has all it wants, or is gone
+
+
+def _timed(target: Target, generator: Generator, prompts: Sequence[Prompt], seeds: Sequence[int]) -> Trial:
+    with target.meter() as reading:
+        audio = generator.generate(prompts, seeds, stage=reading.stage)
+    return {
+        "prompt": prompts[0].id,
+        "seconds": reading.seconds,
+        "cpu_seconds": reading.cpu_seconds,
+        "peak_bytes": reading.peak_bytes,
+        "audio_seconds": sum(audio.lengths) / audio.sample_rate,
+        "stages": [[name, seconds] for name, seconds in reading.stages],
+    }
+
+
+def bench(
+    suite: Suite, out: Path, *, device: str = "cpu", command: Sequence[str] = (), progress: Progress = silent
+) -> Run:
+    """Only the latency part of a suite, as a Run folder. Raises SuiteError if it has no `bench`."""
+    if suite.bench is None:
+        raise SuiteError(
+            f"{suite.name}: nothing to time; add `bench: {{target: {{kind: local}}}}` to the suite"
+        )
+    prompts = chosen_prompts(suite.prompts.build(), None)
+    with opened(out) as folder:
+        draft = Draft.begin(suite, prompts, folder, device, command)
+        systems = [system for system in planned(suite, prompts, device) if system.timed]
+        draft.plan(systems)
+        with draft.stage("bench"):
+            timed = time_systems(suite, systems, prompts, folder, draft.run.machine, device, progress)
+            write_trials(folder.path, [row for name, taken in timed.items() for row in taken.rows(name)])
+            draft.found({name: taken.results() for name, taken in timed.items()}, {})
+        return draft.run

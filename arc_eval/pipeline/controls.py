@@ -1,0 +1,89 @@
+"""Rows that are not models: recordings of the prompts (the ceiling), recordings under wrong captions (the floor).
+
+They pass through the same store, extractors and metrics as every model, so a metric that cannot
+tell them apart is seen to be blind.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from torch import Tensor
+
+from arc_eval.contracts import DataSource, Settings
+from arc_eval.errors import DataError
+from arc_eval.records.prompt import Prompt
+from arc_eval.seeding import hashed_seed
+from arc_eval.store import code_digest
+from arc_eval.suite import Part
+
+
+class HeldOut(Settings):
+    """Recordings of a data source; `stand_ins` names the prompt whose recordings a prompt is given."""
+
+    data: Part
+    stand_ins: tuple[tuple[str, str], ...] = ()
+
+    def build(self) -> "Recordings":
+        """The recordings. Raises DataError if the source is a list of prompts alone."""
+        return Recordings(self.data.build(), dict(self.stand_ins))
+
+
+class Recordings:
+    """A data source's recordings as a system's clips."""
+
+    def __init__(self, source: DataSource, stand_ins: Mapping[str, str]) -> None:
+        if not source.takes():
+            raise DataError(
+                "the prompts have no recordings, so there is no ceiling and no floor; remove `controls` "
+                "or name a data source with audio"
+            )
+        self.sample_rate = source.sample_rate
+        self._source = source
+        self._stand_ins = stand_ins
+        self._identity = {**source.identity(), "code": code_digest(source)}
+
+    def origin(self, prompt: Prompt, take: int) -> Mapping[str, str]:
+        """The source and the recording's name in it."""
+        return {**self._identity, "id": self._named(prompt), "take": str(take)}
+
+    def recording(self, prompt: Prompt, take: int) -> Tensor:
+        """float32[channel, time]. Raises AudioError if it cannot be read."""
+        return self._source.audio(self._named(prompt), take)
+
+    def identity(self) -> Mapping[str, str]:
+        """The source, and whether its recordings were exchanged."""
+        return {**self._identity, "captions": "exchanged" if self._stand_ins else "their own"}
+
+    def _named(self, prompt: Prompt) -> str:
+        return self._stand_ins.get(prompt.id, prompt.id)
+
+
+def exchanged(prompts: Sequence[Prompt], seed: int) -> dict[str, str]:
+    """Each prompt's stand-in: another prompt that shares no tag and no caption with it, each used once.
+
+    Where not all can have one, as many as possible do and the others get any prompt but themselves.
+    The same prompts and seed give the same exchange. Raises DataError for fewer than two prompts.
+    """
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    if len(prompts) < 2:
+        raise DataError(f"captions cannot be exchanged among {len(prompts)} prompt; 2 at least are needed")
+    order = list(range(len(prompts)))
+    random.Random(hashed_seed("exchanged", seed)).shuffle(order)
+    foreign = np.array([[_share_nothing(prompts[a], prompts[b]) for b in order] for a in order])
+    matched = maximum_bipartite_matching(csr_matrix(foreign), perm_type="column").tolist()
+    left = sorted(set(range(len(order))) - set(matched))
+    for place, partner in enumerate(matched):
+        if partner < 0:
+            matched[place] = next((free for free in left if free != place), left[0])
+            left.remove(matched[place])
+    for place in [place for place, partner in enumerate(matched) if place == partner]:
+        other = (place + 1) % len(matched)
+        matched[place], matched[other] = matched[other], matched[place]
+    return {prompts[order[a]].id: prompts[order[b]].id for a, b in enumerate(matched)}
+
+
+def _share_nothing(a: Prompt, b: Prompt) -> bool:
+    return a.id != b.id and a.text != b.text and not set(a.tags) & set(b.tags)

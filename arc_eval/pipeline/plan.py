@@ -1,0 +1,119 @@
+"""What a suite asks for, clip by clip, each under the key of everything that decides it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from arc_eval.contracts import DataSource, Generator, Recorded, Trained
+from arc_eval.errors import AudioError, DataError
+from arc_eval.pipeline.controls import HeldOut, exchanged
+from arc_eval.records.audio import clip_id
+from arc_eval.records.prompt import Prompt
+from arc_eval.records.run import Role
+from arc_eval.seeding import clip_seed
+from arc_eval.store import digest_of
+from arc_eval.suite import Part, Suite
+
+
+@dataclass(frozen=True)
+class Job:
+    """One planned clip. `missing` says why there can be none; then the key is empty."""
+
+    prompt: Prompt
+    take: int
+    seed: int
+    key: str
+    missing: str = ""
+
+    @property
+    def clip(self) -> str:
+        return clip_id(self.prompt.id, self.take)
+
+
+@dataclass(frozen=True)
+class PlannedSystem:
+    """One row of the comparison before it is measured."""
+
+    name: str
+    role: Role
+    part: Part
+    settings: Mapping[str, Any]
+    identity: Mapping[str, str]
+    jobs: tuple[Job, ...]
+    timed: bool
+    """Whether it generates; recordings have no latency."""
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+
+
+def chosen_prompts(source: DataSource, limit: int | None) -> tuple[Prompt, ...]:
+    """The source's prompts, the first `limit` of them. Raises DataError for duplicate ids or none at all."""
+    prompts = tuple(source.prompts())
+    twice = [name for name, count in Counter(prompt.id for prompt in prompts).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"prompts: {len(twice)} ids are given more than once: {', '.join(twice[:5])}; make them unique"
+        )
+    if not prompts:
+        raise DataError("prompts: the source has none; is its path or split right?")
+    return prompts[:limit]
+
+
+def planned(suite: Suite, prompts: Sequence[Prompt], device: str) -> list[PlannedSystem]:
+    """Every system of a suite, controls first. Building each one here finds a bad checkpoint at once."""
+    return [*_controls(suite, prompts), *_generators(suite, prompts, device)]
+
+
+def _controls(suite: Suite, prompts: Sequence[Prompt]) -> Iterator[PlannedSystem]:
+    for name, role in suite.controls.items():
+        stand_ins = tuple(exchanged(prompts, suite.seed).items()) if role == "floor" else ()
+        part = Part(kind="recordings", settings=HeldOut(data=suite.prompts, stand_ins=stand_ins))
+        yield _recorded(
+            suite, prompts, name, role, part, {"kind": "recordings", "data": suite.prompts.data()}
+        )
+
+
+def recordings(suite: Suite, prompts: Sequence[Prompt]) -> PlannedSystem | None:
+    """The recordings of the suite's own prompts, whether or not a row shows them; None if there are none."""
+    if not suite.prompts.build().takes():
+        return None
+    part = Part(kind="recordings", settings=HeldOut(data=suite.prompts))
+    return _recorded(suite, prompts, "recordings", "ceiling", part, {})
+
+
+def _recorded(
+    suite: Suite, prompts: Sequence[Prompt], name: str, role: Role, part: Part, settings: Mapping[str, Any]
+) -> PlannedSystem:
+    source: Recorded = part.build()
+    takes = min(suite.takes, suite.prompts.build().takes()) if role != "generator" else suite.takes
+    jobs = tuple(_found(source, prompt, take) for prompt in prompts for take in range(takes))
+    return PlannedSystem(name, role, part, settings, source.identity(), jobs, timed=False)
+
+
+def _found(source: Recorded, prompt: Prompt, take: int) -> Job:
+    try:
+        return Job(prompt, take, 0, digest_of({"recording": source.origin(prompt, take)}))
+    except AudioError as error:
+        return Job(prompt, take, 0, "", str(error))
+
+
+def _generators(suite: Suite, prompts: Sequence[Prompt], device: str) -> Iterator[PlannedSystem]:
+    for name, written in suite.generators.items():
+        part = written.placed(device)
+        made: Generator | Recorded = part.build()
+        if isinstance(made, Recorded):
+            yield _recorded(suite, prompts, name, "generator", part, part.data())
+            continue
+        identity = dict(made.identity())
+        jobs = tuple(
+            _job(identity, prompt, take, clip_seed(suite.seed, prompt.id, take))
+            for prompt in prompts
+            for take in range(suite.takes)
+        )
+        lineage = made.lineage() if isinstance(made, Trained) else {}
+        yield PlannedSystem(name, "generator", part, part.data(), identity, jobs, timed=True, lineage=lineage)
+
+
+def _job(identity: Mapping[str, str], prompt: Prompt, take: int, seed: int) -> Job:
+    decides = {"generator": identity, "text": prompt.text, "seconds": prompt.seconds, "seed": seed}
+    return Job(prompt, take, seed, digest_of(decides))

@@ -1,0 +1,127 @@
+"""The third stage: rows of numbers to Measurements, and a Failure with its reason where there can be none."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from arc_eval.contracts import Metric, PerClip, Progress, silent
+from arc_eval.errors import ArcEvalError, SuiteError
+from arc_eval.pipeline.described import DescribedRun
+from arc_eval.pipeline.generate import Outcome
+from arc_eval.records.measurement import Counts, Failure, Measurement, Result
+from arc_eval.records.run import Run, result_of
+from arc_eval.store import Store, code_digest, digest_of
+from arc_eval.suite import Part, Suite, parse_suite, prompts_digest
+from arc_eval.suite.file import SuiteFile
+
+KIND = "scores"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one metric says of one system; `clips` holds a score for each clip where the metric has them."""
+
+    results: tuple[Result, ...]
+    clips: Mapping[str, float]
+    name: str
+
+
+def counted(outcomes: Sequence[Outcome]) -> Counts:
+    """How many clips were planned and came to be; whether they enter a number is the metric's to say."""
+    generated = sum(outcome.clip is not None for outcome in outcomes)
+    return Counts(len(outcomes), generated, generated)
+
+
+def score(
+    suite: Suite, outcomes: Sequence[Outcome], system: str, described: DescribedRun, store: Store
+) -> list[Scores]:
+    """Every metric of the suite on one system. A number is computed once for the same evidence."""
+    counts = counted(outcomes)
+    return [_score(part, system, described, counts, store) for part in suite.metrics]
+
+
+def _score(part: Part, system: str, described: DescribedRun, counts: Counts, store: Store) -> Scores:
+    metric: Metric = part.build()
+    name = metric.extractor
+    generated = described.generated[system]
+    if name not in generated:
+        reason = (
+            f"{name} described none of {counts.generated} clips"
+            if counts.generated
+            else "no clip was generated"
+        )
+        return Scores((Failure(metric.name, reason, counts),), {}, metric.name)
+    tables = [table.get(name) for table in (generated, described.reference, described.text, described.paired)]
+    decides = {
+        "metric": part.data(),
+        "code": code_digest(metric, "arc_eval.stats"),
+        "prompts": prompts_digest(described.prompts),
+        "rows": [table and [table.digest, table.rows.fingerprint] for table in tables],
+        "counts": asdict(counts),
+    }
+    key = digest_of(decides)
+    known = store.read(KIND, key)
+    if known is not None:
+        return Scores(tuple(map(result_of, known["results"])), known["clips"], metric.name)
+    evidence = described.evidence(system, counts)
+    try:
+        measured: Sequence[Measurement] = tuple(metric.measure(evidence))
+        clips = dict(metric.scores(evidence)) if isinstance(metric, PerClip) else {}
+    except ArcEvalError as error:
+        return Scores((Failure(metric.name, str(error), counts),), {}, metric.name)
+    store.write(KIND, key, {"results": [asdict(result) for result in measured], "clips": clips})
+    return Scores(tuple(measured), clips, metric.name)
+
+
+FOLDER_METRICS = ("frechet[tiny-clap]", "manifold[tiny-clap]", "alignment[tiny-clap]", "health[health]")
+"""What is asked of a folder unless metrics are named. A folder has one take, so no diversity."""
+USUAL_EXTRACTOR = {"label_kl": "tiny-tagger", "recognition": "tiny-tagger", "health": "health"}
+
+
+def folder_suite(folder: Path, prompts: Path, reference: Path, metrics: Sequence[str]) -> Suite:
+    """The suite that judges a folder of audio. Metrics are `kind` or `kind[extractor]`, as results are named.
+
+    Raises SuiteError for an unknown metric or extractor, DataError for a folder that is not one.
+    """
+    parts = [_metric(name) for name in metrics or FOLDER_METRICS]
+    data = {
+        "name": f"score-{folder.resolve().name}",
+        "description": f"The audio files of {folder.name}, judged against {reference.name}.",
+        "takes": 1,
+        "prompts": {"kind": "folder", "path": str(folder), "prompts": str(prompts)},
+        "reference": {"kind": "folder", "path": str(reference)},
+        "generators": {
+            folder.resolve().name: {"kind": "folder", "path": str(folder), "prompts": str(prompts)}
+        },
+        "extractors": {part["extractor"]: {"kind": part["extractor"]} for part in parts},
+        "metrics": parts,
+    }
+    return parse_suite(data, SuiteFile(Path("score"), data))
+
+
+def _metric(name: str) -> dict[str, str]:
+    kind, bracket, rest = name.partition("[")
+    if bracket and not rest.endswith("]"):
+        raise SuiteError(f"--metrics {name}: write a metric as kind or kind[extractor], such as frechet[mel]")
+    return {"kind": kind, "extractor": rest.rstrip("]") or USUAL_EXTRACTOR.get(kind, "tiny-clap")}
+
+
+def score_folder(
+    folder: Path,
+    prompts: Path,
+    reference: Path,
+    out: Path,
+    *,
+    metrics: Sequence[str] = (),
+    store: Store,
+    command: Sequence[str] = (),
+    progress: Progress = silent,
+) -> Run:
+    """Judges any folder of audio; `prompts` says which file answers which caption.
+
+    A file that is missing, damaged, empty or not finite becomes a row with its reason.
+    """
+    from arc_eval.pipeline.run import run  # run is made of these stages, this one included
+
+    suite = folder_suite(folder, prompts, reference, metrics)
+    return run(suite, out, store=store, command=command, progress=progress)

@@ -1,0 +1,1 @@
+"""Plain data: what is asked for, what was made, what was measured."""

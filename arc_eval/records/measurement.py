@@ -1,0 +1,70 @@
+"""A result is a finite Measurement or a Failure with a reason: never a stand-in number."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from arc_eval.errors import IncompleteError
+
+Direction = Literal["higher", "lower", "target", "none"]
+"""Which way is better; `target` means closer to the real recordings' value; `none` is descriptive."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many clips (or trials) were planned, came into being, and entered the number."""
+
+    planned: int
+    generated: int
+    scored: int
+
+    def __str__(self) -> str:
+        return f"{self.scored}/{self.generated}/{self.planned} scored/generated/planned"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval and how it was obtained."""
+
+    low: float
+    high: float
+    level: float
+    method: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One finite number. `metric` is its full name, extractor included: `fd[tiny-clap]`.
+
+    `interval` is None only with a `no_interval` reason. Raises IncompleteError if not finite,
+    so that a NaN can never travel as a result.
+    """
+
+    metric: str
+    value: float
+    unit: str
+    direction: Direction
+    counts: Counts
+    interval: Interval | None = None
+    no_interval: str = ""
+
+    def __post_init__(self) -> None:
+        numbers = [self.value]
+        if self.interval is not None:
+            numbers += [self.interval.low, self.interval.high]
+        if not all(math.isfinite(number) for number in numbers):
+            raise IncompleteError(f"{self.metric}: not finite: {numbers}")
+        if self.interval is None and not self.no_interval:
+            raise IncompleteError(f"{self.metric}: no interval and no reason for its absence")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A number that could not be had, and why."""
+
+    metric: str
+    reason: str
+    counts: Counts | None = None
+
+
+Result = Measurement | Failure

@@ -1,0 +1,1 @@
+"""Functions from noise to data, given a velocity."""

@@ -1,0 +1,1 @@
+"""Places where a generator runs and is timed."""

@@ -1,0 +1,1 @@
+"""Recipes that turn data and parents into checkpoints."""

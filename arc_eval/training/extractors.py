@@ -1,0 +1,139 @@
+"""Training the tiny extractors: a tagger by its exact labels, an audio-text pair by its captions.
+
+Both see features that are shifted in level, roughened and blurred at random, so that they describe
+the sound and not the codec it went through.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from arc_eval.contracts import Progress, silent
+from arc_eval.losses.contrastive import matching_loss
+from arc_eval.models.audio_encoder import AudioEncoderConfig
+from arc_eval.models.extractor_weights import save_extractor
+from arc_eval.models.features import LEVEL_SCALE, BandLevels
+from arc_eval.models.spectral import SpectralConfig
+from arc_eval.models.tiny_extractors import Clap, ClapConfig, Tagger, TaggerConfig
+from arc_eval.training.data import Encoded, batch_indices, encode
+from arc_eval.training.ema import ExponentialAverage
+from arc_eval.training.features import FeatureEncoding
+from arc_eval.training.optimise import adamw, descend, learning_rate
+from arc_eval.training.recipe import Optimisation, Recipe
+from arc_eval.training.task import Stateful
+
+
+class TaggerRecipe(Recipe):
+    """A classifier of the data's tags."""
+
+    model: AudioEncoderConfig = AudioEncoderConfig()
+    seconds: float = 2.0
+    optimiser: Optimisation
+
+    def task(self, cache: Path, progress: Progress = silent) -> "TaggerTask":
+        torch.manual_seed(self.seed)  # initial weights only; steps draw from their own streams
+        return TaggerTask(self, _features(self, self.model, self.seconds, cache, progress))
+
+
+class ClapRecipe(Recipe):
+    """An audio-text pair; a batch is also the number of captions to choose from."""
+
+    model: ClapConfig = ClapConfig()
+    seconds: float = 2.0
+    optimiser: Optimisation
+
+    def task(self, cache: Path, progress: Progress = silent) -> "ClapTask":
+        torch.manual_seed(self.seed)  # initial weights only; steps draw from their own streams
+        return ClapTask(self, _features(self, self.model.audio, self.seconds, cache, progress))
+
+
+class TaggerTask:
+    """Cross-entropy against the tags, shared equally where a clip has two."""
+
+    def __init__(self, recipe: TaggerRecipe, data: Encoded) -> None:
+        self.recipe, self.data = recipe, data
+        self.labels = tuple(sorted({tag for prompt in data.prompts for tag in prompt.tags}))
+        self.network = Tagger(TaggerConfig(audio=recipe.model, labels=self.labels))
+        self.optimiser = adamw(self.network, recipe.optimiser)
+        self.average = ExponentialAverage(self.network, recipe.ema)
+        self.state: Mapping[str, Stateful] = {
+            "network": self.network,
+            "optimiser": self.optimiser,
+            "average": self.average,
+        }
+        self.facts = {"data_digest": data.digest}
+
+    def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
+        recipe = self.recipe
+        indices = batch_indices(len(self.data), recipe.batch, recipe.seed, step)
+        logits = self.network.logits(varied(self.data.rows(indices), rng))
+        tags = [self.data.prompts[i].tags for i in indices.tolist()]
+        expected = torch.tensor([[(label in t) / len(t) for label in self.labels] for t in tags])
+        loss = F.cross_entropy(logits, expected)
+        hits = expected.gather(1, logits.argmax(1, keepdim=True)) > 0
+        rate = learning_rate(recipe.optimiser, step, recipe.steps)
+        norm = descend(self.optimiser, loss, self.network.parameters(), rate=rate, clip_norm=recipe.clip_norm)
+        self.average.update()
+        return {"loss": loss.item(), "recognised": hits.float().mean().item(), "norm": norm}
+
+    def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        save_extractor(self.average.average, "tiny-tagger", self.network.config, folder, manifest)
+
+
+class ClapTask:
+    """Contrastive matching of clips and captions."""
+
+    def __init__(self, recipe: ClapRecipe, data: Encoded) -> None:
+        self.recipe, self.data = recipe, data
+        self.network = Clap(recipe.model)
+        self.optimiser = adamw(self.network, recipe.optimiser)
+        self.average = ExponentialAverage(self.network, recipe.ema)
+        self.state: Mapping[str, Stateful] = {
+            "network": self.network,
+            "optimiser": self.optimiser,
+            "average": self.average,
+        }
+        self.facts = {"data_digest": data.digest}
+
+    def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
+        recipe = self.recipe
+        indices = batch_indices(len(self.data), recipe.batch, recipe.seed, step)
+        texts = [self.data.prompts[i].text for i in indices.tolist()]
+        # Levels are part of what captions say ("a quiet bell"), so they are not shifted here.
+        clips = self.network.describe_audio(varied(self.data.rows(indices), rng, decibels=0.0))
+        captions = self.network.embed_text(texts)
+        scale = self.network.log_scale.exp().clamp_max(100.0)
+        loss = matching_loss(clips, captions, texts, scale)
+        hits = (clips @ captions.T).argmax(1) == torch.arange(len(texts))
+        rate = learning_rate(recipe.optimiser, step, recipe.steps)
+        norm = descend(self.optimiser, loss, self.network.parameters(), rate=rate, clip_norm=recipe.clip_norm)
+        self.average.update()
+        return {"loss": loss.item(), "matched": hits.float().mean().item(), "norm": norm}
+
+    def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        save_extractor(self.average.average, "tiny-clap", self.network.config, folder, manifest)
+
+
+def varied(features: Tensor, rng: torch.Generator, *, decibels: float = 6.0) -> Tensor:
+    """Features as another codec at another level might show them. float32[clip, 2 * mel, frame]."""
+    levels = BandLevels.split(features)
+    count = len(features)
+    shift = decibels / LEVEL_SCALE * torch.randn(count, 1, 1, generator=rng)
+    rough = 0.15 * torch.rand(count, 1, 1, generator=rng)
+    level = levels.level + shift + rough * torch.randn(levels.level.shape, generator=rng)
+    blurred = F.avg_pool1d(F.pad(level, (1, 1), mode="replicate"), 3, stride=1)
+    blurred = F.avg_pool1d(F.pad(blurred.mT, (1, 1), mode="replicate"), 3, stride=1).mT
+    mix = torch.rand(count, 1, 1, generator=rng)
+    lean = levels.lean + rough * torch.randn(levels.lean.shape, generator=rng)
+    return BandLevels(level + mix * (blurred - level), lean).stacked()
+
+
+def _features(
+    recipe: Recipe, front: AudioEncoderConfig, seconds: float, cache: Path, progress: Progress
+) -> Encoded:
+    config = SpectralConfig(sample_rate=front.sample_rate, n_fft=front.n_fft, hop=front.hop, mels=front.mels)
+    return encode(recipe.data, recipe.examples, FeatureEncoding(config, seconds), cache, progress)

@@ -1,0 +1,71 @@
+"""Recordings as latents of a frozen autoencoder: what every diffusion training reads."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from arc_eval.contracts import Progress
+from arc_eval.models.autoencoder_weights import load_autoencoder
+from arc_eval.models.bottleneck import Posterior
+from arc_eval.models.spectral import SpectralConfig, SpectralEncoder
+from arc_eval.models.weights import weights_digest
+from arc_eval.training.data import Encoded, Encoding, encode
+from arc_eval.training.features import FeatureEncoding
+from arc_eval.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class LatentEncoding:
+    """Audio to the mean latents of an autoencoder's folder, padded with silence to whole frames."""
+
+    autoencoder: str
+
+    @property
+    def over(self) -> None:
+        return None
+
+    def identity(self) -> Mapping[str, str]:
+        return {"latents": weights_digest(self.autoencoder)}
+
+    def encoder(self) -> Callable[[Tensor], Tensor]:
+        autoencoder, config = load_autoencoder(self.autoencoder)
+        return lambda audio: autoencoder.encode(F.pad(audio, (0, config.sample_size - audio.shape[-1])))
+
+
+@dataclass(frozen=True)
+class SpectralLatentEncoding:
+    """The same for a spectral autoencoder, from features that its own training has left in the cache."""
+
+    autoencoder: str
+    over: FeatureEncoding
+
+    def identity(self) -> Mapping[str, str]:
+        return {"latents over features": weights_digest(self.autoencoder), **self.over.identity()}
+
+    def encoder(self) -> Callable[[Tensor], Tensor]:
+        autoencoder, _ = load_autoencoder(self.autoencoder)
+        assert isinstance(autoencoder.encoder, SpectralEncoder)
+        compress = autoencoder.encoder.compress
+        return lambda features: Posterior.of(compress(features)).mean
+
+
+def encode_latents(recipe: Recipe, autoencoder: str, cache: Path, progress: Progress) -> Encoded:
+    """The recipe's recordings as latents, not yet scaled."""
+    return encode(recipe.data, recipe.examples, _encoding(autoencoder), cache, progress)
+
+
+def _encoding(autoencoder: str) -> Encoding:
+    _, file = load_autoencoder(autoencoder)
+    if file.model.encoder.type != "spectral":
+        return LatentEncoding(autoencoder)
+    config = SpectralConfig.model_validate(file.model.encoder.config)
+    return SpectralLatentEncoding(autoencoder, FeatureEncoding(config, file.sample_size / file.sample_rate))
+
+
+def spread(data: Encoded) -> float:
+    """The standard deviation of the latents: what they are divided by before diffusion sees them."""
+    return float(data.rows(torch.arange(min(1024, len(data)))).std())

@@ -1,0 +1,106 @@
+"""Rectified-flow pre-training: the reference model, and the start of every student.
+
+The DiT and the text encoder learn the velocity from data to noise on latents of a frozen
+autoencoder; prompts are dropped now and then, so that guidance has an unconditional model.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+
+from arc_eval.contracts import Progress, silent
+from arc_eval.losses.rectified_flow import rectified_flow_loss
+from arc_eval.losses.times import draw_times
+from arc_eval.models.autoencoder_weights import load_autoencoder
+from arc_eval.models.config import ModelConfig
+from arc_eval.models.diffusion import LatentDiffusion
+from arc_eval.models.schema import parse_part
+from arc_eval.models.weights import build_model, save_model, weights_digest
+from arc_eval.training.batches import Batches, TimeName, quantile
+from arc_eval.training.ema import ExponentialAverage
+from arc_eval.training.latents import encode_latents, spread
+from arc_eval.training.optimise import adamw, descend, learning_rate
+from arc_eval.training.recipe import Optimisation, Recipe
+from arc_eval.training.task import Stateful
+
+
+class PretrainRecipe(Recipe):
+    """`conditioning` and `diffusion` are those parts of the official configuration."""
+
+    autoencoder: str
+    conditioning: Mapping[str, Any]
+    diffusion: Mapping[str, Any]
+    times: TimeName = "logit_normal"
+    prompt_dropout: float = Field(default=0.1, ge=0, lt=1)
+    optimiser: Optimisation
+
+    def task(self, cache: Path, progress: Progress = silent) -> "PretrainTask":
+        return PretrainTask(self, cache, progress)
+
+
+class PretrainTask:
+    """Trains DiT and conditioner; the autoencoder rides along frozen, so that the result is whole."""
+
+    def __init__(self, recipe: PretrainRecipe, cache: Path, progress: Progress) -> None:
+        data = encode_latents(recipe, recipe.autoencoder, cache, progress)
+        self.recipe = recipe
+        self.model = _new_model(recipe, spread(data))
+        self.batches = Batches(data, recipe, self.model.config.model.pretransform.scale)
+        self.optimiser = adamw(self.model, recipe.optimiser)
+        self.average: ExponentialAverage[LatentDiffusion] = ExponentialAverage(self.model, recipe.ema)
+        self.state: Mapping[str, Stateful] = {
+            "model": self.model,
+            "optimiser": self.optimiser,
+            "average": self.average,
+        }
+        self.facts = {
+            "data_digest": data.digest,
+            "parents": {"autoencoder": weights_digest(recipe.autoencoder)},
+        }
+
+    def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
+        recipe = self.recipe
+        batch = self.batches.at(step)
+        conditioning = self.model.condition(batch.prompts).with_dropout(
+            torch.rand(recipe.batch, generator=rng) < recipe.prompt_dropout
+        )
+        times = draw_times(quantile(recipe.times), recipe.batch, rng)
+        noise = torch.randn(batch.latents.shape, generator=rng)
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+            loss = rectified_flow_loss(
+                lambda x, t: self.model.velocity(x, t, conditioning), batch.latents, noise, times
+            )
+        rate = learning_rate(recipe.optimiser, step, recipe.steps)
+        norm = descend(self.optimiser, loss, self.model.parameters(), rate=rate, clip_norm=recipe.clip_norm)
+        self.average.update()
+        return {"loss": loss.item(), "norm": norm}
+
+    def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        save_model(self.average.average, folder, manifest, dtype=torch.float16)
+
+
+def _new_model(recipe: PretrainRecipe, scale: float) -> LatentDiffusion:
+    autoencoder, file = load_autoencoder(recipe.autoencoder)
+    config = parse_part(
+        ModelConfig,
+        {
+            "model_type": "diffusion_cond",
+            "sample_size": file.sample_size,
+            "sample_rate": file.sample_rate,
+            "audio_channels": file.audio_channels,
+            "model": {
+                "pretransform": {"type": "autoencoder", "config": file.model.model_dump(), "scale": scale},
+                "conditioning": recipe.conditioning,
+                "diffusion": recipe.diffusion,
+                "io_channels": file.model.latent_dim,
+            },
+        },
+        "recipe",
+    )
+    model = build_model(config, recipe.seed)
+    model.autoencoder.load_state_dict(autoencoder.state_dict())
+    model.autoencoder.requires_grad_(False)
+    return model

@@ -1,0 +1,26 @@
+"""Fixtures that every test folder shares."""
+
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of official goldens and real sounds beside the checkout; skips where it is absent."""
+    if not (SHARED / "golden").is_dir():
+        pytest.skip(f"needs the goldens and sounds in {SHARED}, which are not part of the project")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or fills the user's store, and none believes itself on GitHub or in a debugger."""
+    store = tmp_path_factory.getbasetemp() / "stores" / str(next(_numbers))
+    monkeypatch.setenv("ARC_EVAL_CACHE", str(store))
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "ARC_EVAL_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
