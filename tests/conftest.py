@@ -1,5 +1,6 @@
 """Fixtures that every test folder shares."""
 
+import sys
 from itertools import count
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 _numbers = count()
+
+# `run_folders` and `tiny_suites`, which several folders use, are imported by their names.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")

@@ -19,17 +19,29 @@ FINGERPRINTS = {
 }
 CLASSES = ("bell", "siren", "rain", "kick", "bird", "engine")
 
+
+def latent(weights: str, sampler: str, steps: int, **more: float) -> tuple[str, dict[str, object]]:
+    """Role and settings of a generator variant."""
+    return "generator", {
+        "kind": "latent",
+        "weights": f"tiny/{weights}",
+        "sampler": sampler,
+        "steps": steps,
+        **more,
+    }
+
+
 SYSTEMS = {
     "recordings": ("ceiling", {}),
     "shuffled": ("floor", {}),
-    "reference-50": ("generator", {"kind": "latent", "weights": "tiny/reference", "sampler": "euler", "steps": 50, "guidance": 4.0}),
-    "reference-8": ("generator", {"kind": "latent", "weights": "tiny/reference", "sampler": "euler", "steps": 8, "guidance": 4.0}),
-    "reference-4": ("generator", {"kind": "latent", "weights": "tiny/reference", "sampler": "euler", "steps": 4, "guidance": 4.0}),
-    "distilled-8": ("generator", {"kind": "latent", "weights": "tiny/distilled", "sampler": "pingpong", "steps": 8}),
-    "arc-8": ("generator", {"kind": "latent", "weights": "tiny/arc", "sampler": "pingpong", "steps": 8}),
-    "arc-4": ("generator", {"kind": "latent", "weights": "tiny/arc", "sampler": "pingpong", "steps": 4}),
-    "arc-1": ("generator", {"kind": "latent", "weights": "tiny/arc", "sampler": "pingpong", "steps": 1}),
-}  # fmt: skip
+    "reference-50": latent("reference", "euler", 50, guidance=4.0),
+    "reference-8": latent("reference", "euler", 8, guidance=4.0),
+    "reference-4": latent("reference", "euler", 4, guidance=4.0),
+    "distilled-8": latent("distilled", "pingpong", 8),
+    "arc-8": latent("arc", "pingpong", 8),
+    "arc-4": latent("arc", "pingpong", 4),
+    "arc-1": latent("arc", "pingpong", 1),
+}
 QUALITY = {
     "recordings": 0.96, "shuffled": 0.07, "reference-50": 0.83, "reference-8": 0.62, "reference-4": 0.41,
     "distilled-8": 0.76, "arc-8": 0.8, "arc-4": 0.74, "arc-1": 0.6,
@@ -179,10 +191,9 @@ def _clips(folder: Path, recipe: Recipe) -> list[tuple]:
                 if recipe.audio and take == 0:
                     soundfile.write(folder / path, sound(index, number, recipe.seconds), 44100, "PCM_24")
                 prompt = f"test-{index:06d}"
-                rows.append(
-                    (name, f"{prompt}#{take}", prompt, _text(index, recipe), "|".join(_tags(index)), take, 1000 + index,
-                     key, path, key, recipe.seconds, 0.5, -20.0, 0.0, 0.0, 0.0, "ok", "")
-                )  # fmt: skip
+                what = (_text(index, recipe), "|".join(_tags(index)), take, 1000 + index)
+                heard = (recipe.seconds, 0.5, -20.0, 0.0, 0.0, 0.0)
+                rows.append((name, f"{prompt}#{take}", prompt, *what, key, path, key, *heard, "ok", ""))
     return rows
 
 
@@ -215,10 +226,10 @@ def _trials(recipe: Recipe) -> list[tuple]:
 
 
 _TYPES = {
-    "clips": "VARCHAR,VARCHAR,VARCHAR,VARCHAR,VARCHAR,INT,BIGINT,VARCHAR,VARCHAR,VARCHAR,DOUBLE,DOUBLE,DOUBLE,DOUBLE,DOUBLE,DOUBLE,VARCHAR,VARCHAR",
+    "clips": "VARCHAR," * 5 + "INT,BIGINT," + "VARCHAR," * 3 + "DOUBLE," * 6 + "VARCHAR,VARCHAR",
     "scores": "VARCHAR,VARCHAR,VARCHAR,VARCHAR,INT,DOUBLE",
     "trials": "VARCHAR,INT,VARCHAR,VARCHAR,INT,DOUBLE,DOUBLE,BIGINT",
-}  # fmt: skip
+}
 
 
 def _parquet(path: Path, columns: Sequence[str], rows: Sequence[tuple], name: str) -> None:

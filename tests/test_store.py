@@ -100,4 +100,6 @@ def test_the_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_other_code_has_another_digest():
     assert source_digest("arc_eval.flow") != source_digest("arc_eval.seeding")
-    assert source_digest("arc_eval.samplers", "arc_eval.flow") == source_digest("arc_eval.flow", "arc_eval.samplers")
+    assert source_digest("arc_eval.samplers", "arc_eval.flow") == source_digest(
+        "arc_eval.flow", "arc_eval.samplers"
+    )

@@ -97,7 +97,14 @@ def test_what_is_resolved_is_a_suite_again_and_has_the_same_digest(file: Path, t
 
 
 def test_every_setting_changes_the_digest(file: Path):
-    changes = ["seed=8", "takes=1", "generators.few-steps.steps=4", "prompts.count=5", "bench.trials=9", "bench=null"]
+    changes = [
+        "seed=8",
+        "takes=1",
+        "generators.few-steps.steps=4",
+        "prompts.count=5",
+        "bench.trials=9",
+        "bench=null",
+    ]
     digests = {load_suite(file, [change]).digest for change in changes} | {load_suite(file).digest}
     assert len(digests) == len(changes) + 1
 

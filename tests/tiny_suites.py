@@ -90,7 +90,7 @@ def suite_data(model: Path, **changes: Any) -> dict[str, Any]:
             "many-steps": {**latent, "sampler": "euler", "steps": 3, "guidance": 2.0},
             "few-steps": {**latent, "sampler": "pingpong", "steps": 2},
         },
-        "extractors": {"mel": {"kind": "mel", "mels": 8}, "health": {"kind": "health"}},
+        "extractors": {"mel": {"kind": "mel"}, "health": {"kind": "health"}},
         "metrics": [
             {"kind": "frechet", "extractor": "mel"},
             {"kind": "diversity", "extractor": "mel"},

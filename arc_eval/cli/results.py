@@ -1,6 +1,7 @@
 """A Run, or the difference of two, in a few lines. The intervals of a Run are in its report."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from arc_eval.cli.show import columns, number, table
@@ -10,18 +11,33 @@ if TYPE_CHECKING:
     from arc_eval.gate.comparison import Comparison, Difference
     from arc_eval.records.run import Run
     from arc_eval.report.source import Source
+    from arc_eval.report.tables import Table
 
 
 def run_text(source: "Source") -> str:
-    """The report's table without its intervals; then what the numbers rest on, and what failed and why."""
+    """The main columns of the report's table, without intervals; what they rest on; what failed and why."""
     from arc_eval.report.comparison import comparison
     from arc_eval.report.source import entries
 
-    whole = comparison(entries([source]))
-    head = ["system", *(column.heading for column in whole.columns)]
-    rows = [[row.title, *(cell.text for cell in row.cells)] for row in whole.rows]
-    notes = [*whole.denominators(), *failures(source.run)]
+    shown = _main_columns(comparison(entries([source])))
+    head = ["system", *(column.heading for column in shown.columns)]
+    rows = [[row.title, *(cell.text for cell in row.cells)] for row in shown.rows]
+    notes = [*shown.denominators(), *failures(source.run)]
     return "\n".join([table(head, rows), "", *map(one_line, notes)])
+
+
+def _main_columns(whole: "Table") -> "Table":
+    """Without signal health and the times of single stages, unless there is nothing else."""
+    chosen = [
+        place
+        for place, column in enumerate(whole.columns)
+        if column.group != "Signal" and not column.title.startswith("stage_")
+    ] or range(len(whole.columns))
+    return replace(
+        whole,
+        columns=tuple(whole.columns[place] for place in chosen),
+        rows=tuple(replace(row, cells=tuple(row.cells[place] for place in chosen)) for row in whole.rows),
+    )
 
 
 def failures(run: "Run") -> Iterator[str]:

@@ -7,13 +7,13 @@ so it serves as a check on those that do: `fd[mel]`.
 from collections.abc import Mapping
 
 import torch
-from pydantic import PositiveInt
 from torch import Tensor
 
 from arc_eval import contracts, dsp
 from arc_eval.errors import AudioError
 from arc_eval.records.audio import AudioBatch
 
+BANDS = 64
 N_FFT = 2048
 HOP = 512
 LOWEST_HZ = 40.0
@@ -26,12 +26,11 @@ class Mel:
 
     sample_rate = 44100
 
-    def __init__(self, mels: int) -> None:
-        self.mels = mels
-        self.filters = dsp.mel_filterbank(self.sample_rate, N_FFT, mels, LOWEST_HZ, HIGHEST_HZ)
+    def __init__(self) -> None:
+        self.filters = dsp.mel_filterbank(self.sample_rate, N_FFT, BANDS, LOWEST_HZ, HIGHEST_HZ)
 
     def embed(self, audio: AudioBatch) -> list[Tensor]:
-        """Per clip, float32[1, 2 * mels]. Raises AudioError at another sample rate, or without samples."""
+        """Per clip, float32[1, 2 * BANDS]. Raises AudioError at another sample rate, or without samples."""
         if audio.sample_rate != self.sample_rate:
             raise AudioError(f"the mel extractor hears {self.sample_rate} Hz, not {audio.sample_rate} Hz")
         # One clip at a time: a batched transform may round by the size of the batch.
@@ -44,30 +43,22 @@ class Mel:
             "sample_rate": str(self.sample_rate),
             "channels": "mean",
             "loudness": "untouched",
-            "windows": f"whole clip, hann {N_FFT}, hop {HOP}",
-            "bands": f"{self.mels} from {LOWEST_HZ} to {HIGHEST_HZ} Hz",
+            "windows": f"whole clip, centred hann {N_FFT}, hop {HOP}",
+            "bands": f"{BANDS} from {LOWEST_HZ} to {HIGHEST_HZ} Hz",
             "scale": f"power in dB, floor {FLOOR_DB}",
         }
 
     def _row(self, clip: Tensor) -> Tensor:
         if clip.numel() == 0:
             raise AudioError(f"a clip of shape {list(clip.shape)} has no samples to describe")
-        mono = clip.mean(0)
-        # A clip shorter than one window is described by that window, the rest of it silent.
-        mono = torch.nn.functional.pad(mono, (0, max(0, N_FFT - len(mono))))
-        spectrum = torch.stft(
-            mono, N_FFT, HOP, window=torch.hann_window(N_FFT), center=False, return_complex=True
-        )
-        power = self.filters @ spectrum.abs().square() / N_FFT
+        power = self.filters @ dsp.stft_power(clip.mean(0), N_FFT, HOP) / N_FFT
         bands = 10 * power.clamp(min=10 ** (FLOOR_DB / 10)).log10()
         return torch.cat([bands.mean(1), bands.std(1, correction=0)]).unsqueeze(0)
 
 
 class Settings(contracts.Settings):
-    """`{kind: mel, mels: 64}`; mels: bands."""
-
-    mels: PositiveInt = 64
+    """`{kind: mel}`."""
 
     def build(self) -> Mel:
         """The extractor of these settings."""
-        return Mel(self.mels)
+        return Mel()

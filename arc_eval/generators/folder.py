@@ -6,14 +6,16 @@ The file of take 0 is named by the prompt's id (`rain-01.wav`), those of other t
 
 import csv
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from torch import Tensor
 
 from arc_eval import contracts
 from arc_eval.dsp import read_audio
-from arc_eval.errors import AudioError, DataError, suggest
+from arc_eval.errors import AudioError, DataError
 from arc_eval.records.audio import clip_id
 from arc_eval.records.prompt import Prompt
 from arc_eval.store import file_digest
@@ -29,33 +31,42 @@ class Settings(contracts.Settings):
     """A CSV with the columns `file_name` (relative to `path`) and `id`; default: the folder's `metadata.csv`."""
     sample_rate: int = Field(44100, gt=0)
     """Files at other rates are resampled to this one."""
+    channels: Literal[1, 2] = 2
+    """Mono is copied to both sides, stereo averaged to one: as recordings are, so that both compare."""
 
     def build(self) -> "Folder":
         """Finds the files. Raises DataError if there is no folder or two files have one name."""
-        return Folder(self.path, self.names, self.sample_rate)
+        return Folder(self)
 
 
 class Folder:
     """Recordings by file; a prompt without a file is a lost clip, with the near miss."""
 
-    def __init__(self, path: Path, names: Path | None, sample_rate: int) -> None:
-        if not path.is_dir():
-            raise DataError(f"{path}: no such folder; is `path` right?")
-        self.sample_rate = sample_rate
-        self._path = path
-        self._files = _by_stem(path) | _by_list(path, names)
+    def __init__(self, settings: Settings) -> None:
+        self._path = settings.path
+        if not self._path.is_dir():
+            raise DataError(f"{self._path}: no such folder; is `path` right?")
+        self.sample_rate = settings.sample_rate
+        self._channels = settings.channels
+        self._heard = {"sample_rate": str(settings.sample_rate), "channels": str(settings.channels)}
+        self._files = _by_stem(self._path) | _by_list(self._path, settings.names)
 
     def origin(self, prompt: Prompt, take: int) -> Mapping[str, str]:
-        """The file's content, and the rate it is read at. Raises AudioError if there is no file."""
-        return {"file": file_digest(self._file(prompt, take)), "sample_rate": str(self.sample_rate)}
+        """The file's content and how it is heard. Raises AudioError if there is no file."""
+        file = self._file(prompt, take)
+        try:
+            return {"file": file_digest(file), **self._heard}
+        except OSError as error:
+            raise AudioError(f"{file}: cannot be read: {error.strerror}") from error
 
     def recording(self, prompt: Prompt, take: int) -> Tensor:
         """float32[channel, time]. Raises AudioError if the file is missing, empty or damaged."""
-        return read_audio(self._file(prompt, take), sample_rate=self.sample_rate)[0]
+        file = self._file(prompt, take)
+        return read_audio(file, sample_rate=self.sample_rate, channels=self._channels)[0]
 
     def identity(self) -> Mapping[str, str]:
         """Only where the clips are: what they hold is in each clip's own key."""
-        return {"folder": self._path.name, "sample_rate": str(self.sample_rate)}
+        return {"folder": self._path.resolve().name, **self._heard}
 
     def _file(self, prompt: Prompt, take: int) -> Path:
         names = [clip_id(prompt.id, take), *([prompt.id] if take == 0 else [])]
@@ -92,16 +103,5 @@ def _by_list(path: Path, names: Path | None) -> dict[str, Path]:
 
 
 def _near(name: str, files: Mapping[str, Path]) -> str:
-    if not files:
-        return f"the folder holds no {', '.join(SUFFIXES)} file"
-    known = suggest(name, files)
-    return (
-        known
-        if len(files) <= 8 or (known.startswith("did") and len(known) < 200)
-        else _short(known, len(files))
-    )
-
-
-def _short(known: str, count: int) -> str:
-    hint, _, _ = known.partition("known:")
-    return f"{hint}{count} other files are there"
+    close = get_close_matches(name, files, n=1, cutoff=0.7)
+    return f"did you mean {close[0]!r}?" if close else f"{len(files)} other files are there"

@@ -29,6 +29,7 @@ class BandLevels:
 
     @classmethod
     def split(cls, stacked: Tensor) -> "BandLevels":
+        """The inverse of `stacked`."""
         level, lean = stacked.chunk(2, dim=1)
         return cls(level, lean)
 

@@ -21,7 +21,6 @@ from arc_eval.pipeline.draft import Draft
 from arc_eval.pipeline.folder import RunFolder, opened
 from arc_eval.pipeline.plan import PlannedSystem, chosen_prompts, planned
 from arc_eval.pipeline.speed import speed_results
-from arc_eval.pipeline.tables import write_trials
 from arc_eval.records.measurement import Failure, Result
 from arc_eval.records.prompt import Prompt
 from arc_eval.records.run import Machine, Run
@@ -205,6 +204,8 @@ def bench(
     suite: Suite, out: Path, *, device: str = "cpu", command: Sequence[str] = (), progress: Progress = silent
 ) -> Run:
     """Only the latency part of a suite, as a Run folder. Raises SuiteError if it has no `bench`."""
+    from arc_eval.pipeline.tables import write_trials  # tables are of what the stages give, this one's too
+
     if suite.bench is None:
         raise SuiteError(
             f"{suite.name}: nothing to time; add `bench: {{target: {{kind: local}}}}` to the suite"
@@ -216,6 +217,6 @@ def bench(
         draft.plan(systems)
         with draft.stage("bench"):
             timed = time_systems(suite, systems, prompts, folder, draft.run.machine, device, progress)
-            write_trials(folder.path, [row for name, taken in timed.items() for row in taken.rows(name)])
+            write_trials(folder.path, timed)
             draft.found({name: taken.results() for name, taken in timed.items()}, {})
         return draft.run

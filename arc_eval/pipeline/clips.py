@@ -6,7 +6,7 @@ every later one. A clip exists once its facts do; they name the digest of the fi
 
 import logging
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from torch import Tensor
@@ -61,7 +61,7 @@ def keep_clip(store: Store, key: str, samples: Tensor, sample_rate: int) -> Stor
     if broken:
         raise AudioError(f"{broken} of {samples.numel()} samples are not finite numbers")
     path = store.path(KIND, key, ".flac")
-    publish(path, lambda partial: write_audio(partial, samples, sample_rate))
+    publish(path, partial(_write, samples, sample_rate))
     stored, rate = read_audio(path)
     facts = _facts(stored, rate)
     digest = samples_digest(stored, rate)
@@ -79,6 +79,16 @@ def find_clip(store: Store, key: str) -> StoredClip | None:
         store.drop(path)
         return None
     return StoredClip(key, path, entry["digest"], Facts(**entry["facts"]))
+
+
+def _write(samples: Tensor, sample_rate: int, path: Path) -> None:
+    """As `write_audio`, but a disk that refuses is the disk's error: it must not pass for a bad clip."""
+    try:
+        write_audio(path, samples, sample_rate)
+    except AudioError as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from error
+        raise
 
 
 @cache

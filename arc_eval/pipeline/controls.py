@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from arc_eval.contracts import DataSource, Settings
-from arc_eval.errors import DataError
+from arc_eval.errors import AudioError, DataError
 from arc_eval.records.prompt import Prompt
 from arc_eval.seeding import hashed_seed
 from arc_eval.store import code_digest
@@ -41,11 +41,15 @@ class Recordings:
         self.sample_rate = source.sample_rate
         self._source = source
         self._stand_ins = stand_ins
+        self._known = {prompt.id for prompt in source.prompts()}
         self._identity = {**source.identity(), "code": code_digest(source)}
 
     def origin(self, prompt: Prompt, take: int) -> Mapping[str, str]:
-        """The source and the recording's name in it."""
-        return {**self._identity, "id": self._named(prompt), "take": str(take)}
+        """The source and the recording's name in it. Raises AudioError if the source does not know it."""
+        name = self._named(prompt)
+        if name not in self._known:
+            raise AudioError(f"{name}: the source of recordings has none of this prompt")
+        return {**self._identity, "id": name, "take": str(take)}
 
     def recording(self, prompt: Prompt, take: int) -> Tensor:
         """float32[channel, time]. Raises AudioError if it cannot be read."""
@@ -69,7 +73,9 @@ def exchanged(prompts: Sequence[Prompt], seed: int) -> dict[str, str]:
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
     if len(prompts) < 2:
-        raise DataError(f"captions cannot be exchanged among {len(prompts)} prompt; 2 at least are needed")
+        raise DataError(
+            "the floor exchanges captions among prompts, and there is 1; take more, or remove `controls`"
+        )
     order = list(range(len(prompts)))
     random.Random(hashed_seed("exchanged", seed)).shuffle(order)
     foreign = np.array([[_share_nothing(prompts[a], prompts[b]) for b in order] for a in order])

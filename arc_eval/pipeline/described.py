@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from arc_eval.contracts import Evidence, Extractor, Progress
-from arc_eval.pipeline.extract import Described, clip_items, describe, describe_captions, reference_items
+from arc_eval.pipeline.extract import (
+    Described,
+    Item,
+    clip_items,
+    describe,
+    describe_captions,
+    reference_items,
+)
 from arc_eval.pipeline.generate import Outcome
 from arc_eval.pipeline.pool import Pool, built
 from arc_eval.records.measurement import Counts
@@ -58,7 +65,7 @@ def describe_all(
     suite: Suite,
     prompts: Sequence[Prompt],
     outcomes: Mapping[str, Sequence[Outcome]],
-    paired: Sequence[Outcome],
+    paired: Sequence[Item],
     store: Store,
     pool: Pool,
     progress: Progress,
@@ -72,7 +79,7 @@ def describe_all(
         found.take(found.text, name, describe_captions(part, prompts, store), "captions")
         sets = [
             ("reference", found.reference, reference),
-            ("recordings of the prompts", found.paired, clip_items(paired)),
+            ("recordings of the prompts", found.paired, paired),
             *((system, found.generated[system], clip_items(made)) for system, made in outcomes.items()),
         ]
         for title, into, items in sets:

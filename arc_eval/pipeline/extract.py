@@ -17,11 +17,11 @@ from torch import Tensor
 
 from arc_eval.contracts import DataSource, Extractor, Labelled, Progress, TextExtractor
 from arc_eval.dsp import resample
-from arc_eval.errors import ArcEvalError, AudioError, IncompleteError, StoreError
+from arc_eval.errors import ArcEvalError, AudioError, DataError, StoreError
 from arc_eval.pipeline.clips import StoredClip
 from arc_eval.pipeline.generate import Outcome
 from arc_eval.pipeline.pool import Pool, batches, built
-from arc_eval.records.audio import AudioBatch
+from arc_eval.records.audio import AudioBatch, clip_id
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.prompt import Prompt
 from arc_eval.store import Store, code_digest, digest_of
@@ -40,11 +40,12 @@ class Recording:
 
     source: Part
     id: str
+    take: int
 
     def read(self) -> tuple[Tensor, int]:
         """float32[channel, time] and its sample rate. Raises AudioError."""
         source: DataSource = built(self.source)
-        samples = source.audio(self.id)
+        samples = source.audio(self.id, self.take)
         if not samples.numel() or not samples.isfinite().all():
             raise AudioError(
                 f"{self.id}: the recording is empty or holds samples that are not finite numbers"
@@ -89,17 +90,33 @@ def clip_items(outcomes: Sequence[Outcome]) -> list[Item]:
 
 
 def reference_items(part: Part) -> list[Item]:
-    """One recording of each item of a data source. Raises IncompleteError if it has none."""
+    """One recording of each item of a data source. Raises DataError if it has none."""
     source: DataSource = part.build()
     if not source.takes():
-        raise IncompleteError(
-            "reference: the data source has captions but no recordings; name one with audio"
-        )
-    identity = {**source.identity(), "code": code_digest(source)}
+        raise DataError("reference: the data source has captions but no recordings; name one with audio")
+    identity = _identity(source)
+    return [_item(prompt.id, part, identity, prompt.id, 0) for prompt in source.prompts()]
+
+
+def paired_items(part: Part, prompts: Sequence[Prompt], takes: int) -> list[Item]:
+    """The source's recordings of the prompts that it knows by id, `takes` of each at most."""
+    source: DataSource = part.build()
+    identity = _identity(source)
+    known = {prompt.id for prompt in source.prompts()}
     return [
-        Item(prompt.id, {**identity, "id": prompt.id}, Recording(part, prompt.id))
-        for prompt in source.prompts()
+        _item(clip_id(prompt.id, take), part, identity, prompt.id, take)
+        for prompt in prompts
+        if prompt.id in known
+        for take in range(min(takes, source.takes()))
     ]
+
+
+def _identity(source: DataSource) -> dict[str, str]:
+    return {**source.identity(), "code": code_digest(source)}
+
+
+def _item(owner: str, part: Part, identity: Mapping[str, str], name: str, take: int) -> Item:
+    return Item(owner, {**identity, "id": name, "take": str(take)}, Recording(part, name, take))
 
 
 def describe(

@@ -13,7 +13,7 @@ from pathlib import Path
 from torch import Tensor
 
 from arc_eval.contracts import Generator, Progress, Recorded
-from arc_eval.errors import StoreError
+from arc_eval.errors import ArcEvalError, StoreError
 from arc_eval.pipeline.clips import StoredClip, find_clip, keep_clip
 from arc_eval.pipeline.plan import Job, PlannedSystem
 from arc_eval.pipeline.pool import Pool, batches, built
@@ -66,13 +66,17 @@ def _make(part: Part, root: Path, jobs: Sequence[Job]) -> list[Outcome]:
     except StoreError:
         raise
     except Exception as error:  # a stranger's plug-in may raise anything; one clip must not end the run
-        reason = f"{type(error).__name__}: {error}"
-        log.warning(
-            "%s: %s: %s", part.kind, ", ".join(job.clip for job in jobs), reason, exc_info=len(jobs) == 1
-        )
         if len(jobs) == 1:
-            return [Outcome(jobs[0], None, reason)]
+            return [_failed(jobs[0], error)]
     return [outcome for job in jobs for outcome in _make(part, root, [job])]
+
+
+def _failed(job: Job, error: Exception) -> Outcome:
+    """The row of a clip that failed by itself. What nobody foresaw is logged with its traceback."""
+    foreseen = isinstance(error, ArcEvalError)
+    reason = str(error) if foreseen else f"{type(error).__name__}: {error}"
+    log.warning("%s: failed: %s", job.clip, reason, exc_info=not foreseen)
+    return Outcome(job, None, reason)
 
 
 def _samples(source: Generator | Recorded, jobs: Sequence[Job]) -> Iterator[tuple[Job, Tensor]]:

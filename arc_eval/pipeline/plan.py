@@ -65,27 +65,18 @@ def planned(suite: Suite, prompts: Sequence[Prompt], device: str) -> list[Planne
 
 
 def _controls(suite: Suite, prompts: Sequence[Prompt]) -> Iterator[PlannedSystem]:
+    source = suite.recordings or suite.prompts
     for name, role in suite.controls.items():
         stand_ins = tuple(exchanged(prompts, suite.seed).items()) if role == "floor" else ()
-        part = Part(kind="recordings", settings=HeldOut(data=suite.prompts, stand_ins=stand_ins))
-        yield _recorded(
-            suite, prompts, name, role, part, {"kind": "recordings", "data": suite.prompts.data()}
-        )
-
-
-def recordings(suite: Suite, prompts: Sequence[Prompt]) -> PlannedSystem | None:
-    """The recordings of the suite's own prompts, whether or not a row shows them; None if there are none."""
-    if not suite.prompts.build().takes():
-        return None
-    part = Part(kind="recordings", settings=HeldOut(data=suite.prompts))
-    return _recorded(suite, prompts, "recordings", "ceiling", part, {})
+        part = Part(kind="recordings", settings=HeldOut(data=source, stand_ins=stand_ins))
+        takes = min(suite.takes, source.build().takes())
+        yield _recorded(prompts, takes, name, role, part, {"kind": "recordings", "data": source.data()})
 
 
 def _recorded(
-    suite: Suite, prompts: Sequence[Prompt], name: str, role: Role, part: Part, settings: Mapping[str, Any]
+    prompts: Sequence[Prompt], takes: int, name: str, role: Role, part: Part, settings: Mapping[str, Any]
 ) -> PlannedSystem:
     source: Recorded = part.build()
-    takes = min(suite.takes, suite.prompts.build().takes()) if role != "generator" else suite.takes
     jobs = tuple(_found(source, prompt, take) for prompt in prompts for take in range(takes))
     return PlannedSystem(name, role, part, settings, source.identity(), jobs, timed=False)
 
@@ -102,7 +93,7 @@ def _generators(suite: Suite, prompts: Sequence[Prompt], device: str) -> Iterato
         part = written.placed(device)
         made: Generator | Recorded = part.build()
         if isinstance(made, Recorded):
-            yield _recorded(suite, prompts, name, "generator", part, part.data())
+            yield _recorded(prompts, suite.takes, name, "generator", part, part.data())
             continue
         identity = dict(made.identity())
         jobs = tuple(

@@ -5,24 +5,28 @@ could not be made or measured is in the Run, with its reason; nothing is left ou
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from arc_eval.contracts import Progress, silent
 from arc_eval.pipeline import tables
 from arc_eval.pipeline.bench import time_systems
-from arc_eval.pipeline.described import describe_all
+from arc_eval.pipeline.described import DescribedRun, describe_all
 from arc_eval.pipeline.draft import Draft
-from arc_eval.pipeline.folder import AUDIO, opened
+from arc_eval.pipeline.extract import Item, clip_items, paired_items
+from arc_eval.pipeline.folder import opened
 from arc_eval.pipeline.generate import Outcome, generate
-from arc_eval.pipeline.plan import PlannedSystem, chosen_prompts, planned, recordings
+from arc_eval.pipeline.plan import PlannedSystem, chosen_prompts, planned
 from arc_eval.pipeline.pool import Pool
 from arc_eval.pipeline.score import Scores, score
+from arc_eval.records.measurement import Result
+from arc_eval.records.prompt import Prompt
 from arc_eval.records.run import Run
 from arc_eval.store import Store
 from arc_eval.suite import Suite
 
-Row = dict[str, Any]
+Outcomes = Mapping[str, Sequence[Outcome]]
+"""System name to what became of its clips."""
 
 
 def run(
@@ -45,49 +49,93 @@ def run(
     in use or something else, StoreError for a full disk.
     """
     prompts = chosen_prompts(suite.prompts.build(), limit)
-    with opened(out) as folder, Pool(workers) as pool:
+    with opened(out) as folder:
         draft = Draft.begin(suite, prompts, folder, device, command)
         systems = planned(suite, prompts, device)
         draft.plan(systems)
-        with draft.stage("generate") as problems:
-            outcomes = {s.name: generate(s, store, pool, progress, batch=suite.takes) for s in systems}
-            real = recordings(suite, prompts)
-            paired = generate(real, store, pool, progress, batch=suite.takes) if real else ()
-            folder.place_audio([o.clip for made in outcomes.values() for o in made if o.clip])
-            tables.write_clips(folder.path, [row for s in systems for row in _clip_rows(s, outcomes[s.name])])
-            problems += _losses(outcomes, suite.allowed_losses)
-        with draft.stage("extract") as problems:
-            described = describe_all(suite, prompts, outcomes, paired, store, pool, progress)
-            problems += described.problems
-        with draft.stage("score"), progress("score", len(systems)) as advance:
-            scores: dict[str, list[Scores]] = {}
-            for system in systems:
-                scores[system.name] = score(suite, outcomes[system.name], system.name, described, store)
-                advance(1)
-            tables.write_scores(
-                folder.path, [row for s in systems for row in _score_rows(s.name, scores[s.name])]
-            )
-            results = {
-                name: [r for metric in found for r in metric.results] for name, found in scores.items()
-            }
-            draft.found(results, described.fingerprints)
+        evaluation = _Evaluation(suite, prompts, systems, draft, store, progress)
+        # Workers are gone before anything is timed.
+        with Pool(workers) as pool:
+            outcomes = evaluation.generate(pool)
+            described = evaluation.extract(outcomes, pool)
+        results = evaluation.score(outcomes, described)
         if suite.bench is not None:
-            with draft.stage("bench"):
-                timed = time_systems(suite, systems, prompts, folder, draft.run.machine, device, progress)
-                tables.write_trials(
-                    folder.path, [row for name, taken in timed.items() for row in taken.rows(name)]
-                )
-                draft.found(
-                    {
-                        name: [*found, *(timed[name].results() if name in timed else ())]
-                        for name, found in results.items()
-                    },
-                    described.fingerprints,
-                )
+            evaluation.bench(results, device)
         return draft.run
 
 
-def _losses(outcomes: Mapping[str, Sequence[Outcome]], allowed: int) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Evaluation:
+    """One suite on its way through the stages; each stage leaves its part of the Run folder behind."""
+
+    suite: Suite
+    prompts: Sequence[Prompt]
+    systems: Sequence[PlannedSystem]
+    draft: Draft
+    store: Store
+    progress: Progress
+
+    def generate(self, pool: Pool) -> Outcomes:
+        """Clips of every system, `audio/` and `clips.parquet`."""
+        with self.draft.stage("generate") as problems:
+            outcomes = {
+                system.name: generate(system, self.store, pool, self.progress, batch=self.suite.takes)
+                for system in self.systems
+            }
+            folder = self.draft.folder
+            folder.place_audio(o.clip for made in outcomes.values() for o in made if o.clip)
+            tables.write_clips(folder.path, outcomes)
+            problems += _losses(outcomes, self.suite.allowed_losses)
+        return outcomes
+
+    def extract(self, outcomes: Outcomes, pool: Pool) -> DescribedRun:
+        """What every extractor says of everything."""
+        with self.draft.stage("extract") as problems:
+            paired = self._paired(outcomes)
+            described = describe_all(
+                self.suite, self.prompts, outcomes, paired, self.store, pool, self.progress
+            )
+            problems += described.problems
+        return described
+
+    def _paired(self, outcomes: Outcomes) -> list[Item]:
+        """Recordings of the suite's own prompts: the ceiling's clips, else straight from their source."""
+        for system in self.systems:
+            if system.role == "ceiling":
+                return clip_items(outcomes[system.name])
+        return paired_items(self.suite.recordings or self.suite.prompts, self.prompts, self.suite.takes)
+
+    def score(self, outcomes: Outcomes, described: DescribedRun) -> Mapping[str, list[Result]]:
+        """Every metric of every system, by system name, and `scores.parquet`."""
+        scores: dict[str, list[Scores]] = {}
+        with self.draft.stage("score"), self.progress("score", len(self.systems)) as advance:
+            for system in self.systems:
+                scores[system.name] = score(
+                    self.suite, outcomes[system.name], system.name, described, self.store
+                )
+                advance(1)
+            tables.write_scores(self.draft.folder.path, scores)
+            results = {
+                name: [result for metric in found for result in metric.results]
+                for name, found in scores.items()
+            }
+            self.draft.found(results, described.fingerprints)
+        return results
+
+    def bench(self, results: Mapping[str, list[Result]], device: str) -> None:
+        """Speed of every generator, beside its other results, and `trials.parquet`."""
+        with self.draft.stage("bench"):
+            folder, machine = self.draft.folder, self.draft.run.machine
+            timed = time_systems(
+                self.suite, self.systems, self.prompts, folder, machine, device, self.progress
+            )
+            tables.write_trials(folder.path, timed)
+            speed = {name: taken.results() for name, taken in timed.items()}
+            both = {name: [*found, *speed.get(name, ())] for name, found in results.items()}
+            self.draft.found(both, self.draft.run.fingerprints)
+
+
+def _losses(outcomes: Outcomes, allowed: int) -> Iterator[str]:
     """A line for each system that lost clips, if all together lost more than the suite allows."""
     lost = {name: [o for o in made if o.clip is None] for name, made in outcomes.items()}
     if sum(map(len, lost.values())) <= allowed:
@@ -97,42 +145,3 @@ def _losses(outcomes: Mapping[str, Sequence[Outcome]], allowed: int) -> Iterator
             first = failed[0]
             count = f"{len(failed)} of {len(outcomes[name])} clips failed"
             yield f"{name}: {count}; {first.job.clip}: {first.reason}"
-
-
-def _clip_rows(system: PlannedSystem, outcomes: Sequence[Outcome]) -> Iterator[Row]:
-    for outcome in outcomes:
-        job, clip = outcome.job, outcome.clip
-        facts = (
-            vars(clip.facts)
-            if clip
-            else dict.fromkeys(("seconds", "peak", "rms_db", "clipping", "silence", "nan"))
-        )
-        yield {
-            "system": system.name,
-            "clip": job.clip,
-            "prompt": job.prompt.id,
-            "text": job.prompt.text,
-            "tags": "|".join(job.prompt.tags),
-            "take": job.take,
-            "seed": job.seed,
-            "key": job.key,
-            "path": f"{AUDIO}/{clip.path.name}" if clip else "",
-            "digest": clip.digest if clip else "",
-            **facts,
-            "status": "ok" if clip else "failed",
-            "reason": outcome.reason,
-        }
-
-
-def _score_rows(system: str, scores: Sequence[Scores]) -> Iterator[Row]:
-    for metric in scores:
-        for clip, value in metric.clips.items():
-            prompt, _, take = clip.rpartition("#")
-            yield {
-                "system": system,
-                "metric": metric.name,
-                "clip": clip,
-                "prompt": prompt,
-                "take": int(take),
-                "score": value,
-            }

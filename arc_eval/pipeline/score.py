@@ -90,9 +90,8 @@ def folder_suite(folder: Path, prompts: Path, reference: Path, metrics: Sequence
         "takes": 1,
         "prompts": {"kind": "folder", "path": str(folder), "prompts": str(prompts)},
         "reference": {"kind": "folder", "path": str(reference)},
-        "generators": {
-            folder.resolve().name: {"kind": "folder", "path": str(folder), "prompts": str(prompts)}
-        },
+        "recordings": {"kind": "folder", "path": str(reference)},
+        "generators": {folder.resolve().name: {"kind": "folder", "path": str(folder), "names": str(prompts)}},
         "extractors": {part["extractor"]: {"kind": part["extractor"]} for part in parts},
         "metrics": parts,
     }

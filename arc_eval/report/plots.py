@@ -4,6 +4,7 @@ Every spec is plain data without a link to anything outside; `svg` draws one wit
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -50,12 +51,12 @@ def quality_against_latency(entries: Sequence[Entry], quality: Measured, latency
     found = [point for point in points if point is not None]
     if not found:
         return None
-    _place_labels(found)
     levels = [
         {"system": e.label, "y": quality.measurements()[e.label].value * quality.scale.factor}
         for e in entries
         if e.system.role != "generator" and e.label in quality.measurements()
     ]
+    _place_labels(found, [level["y"] for level in levels])
     x = alt.X(
         "x:Q",
         title=f"{latency.title} ({latency.scale.unit}), log scale",
@@ -81,11 +82,8 @@ def quality_against_latency(entries: Sequence[Entry], quality: Measured, latency
         base.mark_rule(strokeWidth=1.5, opacity=0.7).encode(y=alt.Y("y_low:Q"), y2="y_high:Q"),
         base.mark_rule(strokeWidth=1.5, opacity=0.7).encode(x=alt.X("x_low:Q"), x2="x_high:Q"),
         base.mark_circle(size=90, opacity=1).encode(tooltip=tooltip),
-        *(
-            base.transform_filter(f"datum.below === {below}")
-            .mark_text(align="left", dx=9, dy=dy, fontWeight=600)
-            .encode(text="system:N")
-            for below, dy in (("false", -9), ("true", 12))
+        base.mark_text(align="left", dx=9, dy=alt.expr("datum.below ? 12 : -9"), fontWeight=600).encode(
+            text="system:N"
         ),
     ]
     return _spec(alt.layer(*layers), height=340)
@@ -115,7 +113,7 @@ def stage_times(entries: Sequence[Entry]) -> Spec | None:
             tooltip=["system:N", "stage:N", alt.Tooltip("ms:Q", format=".3~f", title="ms")],
         )
     )
-    return _spec(chart, height={"step": 30})
+    return _spec(chart, height=30 * len(names))
 
 
 def class_scores(entries: Sequence[Entry], metric: str) -> Spec | None:
@@ -125,6 +123,7 @@ def class_scores(entries: Sequence[Entry], metric: str) -> Spec | None:
     found = by_class(entries, metric)
     if not found:
         return None
+    middle = (min(cell.mean for cell in found) + max(cell.mean for cell in found)) / 2
     rows = [
         {
             "system": cell.label,
@@ -132,24 +131,26 @@ def class_scores(entries: Sequence[Entry], metric: str) -> Spec | None:
             "score": cell.mean,
             "clips": cell.clips,
             "text": f"{cell.mean:.2f}",
+            "strong": cell.mean > middle,
         }
         for cell in found
     ]
-    labels = [entry.label for entry in entries if any(row["system"] == entry.label for row in rows)]
+    scored = {cell.label for cell in found}
+    labels = [entry.label for entry in entries if entry.label in scored]
     tags = list(dict.fromkeys(cell.tag for cell in found))
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         x=alt.X("system:N", sort=labels, title=None, axis=alt.Axis(orient="top", labelAngle=-30)),
         y=alt.Y("class:N", sort=tags, title=None),
     )
-    middle = (min(cell.mean for cell in found) + max(cell.mean for cell in found)) / 2
     heat = base.mark_rect(cornerRadius=2).encode(
         color=alt.Color("score:Q", title=metric, scale=alt.Scale(range="heatmap")),
         tooltip=["system:N", "class:N", alt.Tooltip("score:Q", format=".3f", title=metric), "clips:Q"],
     )
-    ink = alt.condition(f"datum.score > {middle!r}", alt.value("#ffffff"), alt.value("#1c2333"))
-    return _spec(
-        alt.layer(heat, base.mark_text(fontSize=11).encode(text="text:N", color=ink)), height={"step": 22}
-    )
+    # The page names the inks for faint and strong cells: what can be read depends on its colours.
+    ink = alt.Color("strong:N", scale=alt.Scale(domain=[False, True], range="ordinal"), legend=None)
+    written = base.mark_text(fontSize=11).encode(text="text:N", color=ink)
+    both = alt.layer(heat, written).resolve_scale(color="independent")
+    return _spec(both, height=24 * len(tags))
 
 
 def per_clip_metrics(entries: Sequence[Entry]) -> list[str]:
@@ -162,14 +163,14 @@ def svg(spec: Mapping[str, Any]) -> str:
     """A spec drawn on white, at a fixed width, without a browser."""
     import vl_convert
 
-    fixed = {**spec, "width": SVG_WIDTH, "background": "white"}
-    drawn: str = vl_convert.vegalite_to_svg(
-        fixed, config={"range": {"heatmap": ["#eef2fb", "#8aa4e6", "#27408b"]}}
-    )
-    return drawn
+    drawn: str = vl_convert.vegalite_to_svg({**spec, "width": SVG_WIDTH, "background": "white"})
+    # Names of clip paths carry a counter that runs on through the whole process.
+    names = dict.fromkeys(re.findall(r'id="(\w+)"', drawn))
+    places = {name: f"part{place}" for place, name in enumerate(names)}
+    return re.sub(r'(?<=id=")\w+(?=")|(?<=url\(#)\w+(?=\))', lambda found: places[found[0]], drawn)
 
 
-def _spec(chart: Any, height: int | dict[str, int]) -> Spec:
+def _spec(chart: Any, height: int) -> Spec:
     spec: Spec = chart.properties(width="container", height=height).to_dict(context={"pre_transform": False})
     # The theme and the schema's address belong to altair, not to what is drawn.
     drawn = {key: value for key, value in spec.items() if key not in ("config", "$schema")}
@@ -188,9 +189,9 @@ def _point(entry: Entry, quality: Measured, latency: Measured) -> dict[str, Any]
     }
 
 
-def _place_labels(points: list[dict[str, Any]]) -> None:
-    """Puts a label below its point where the label of a point just above would cover it."""
-    heights = [point["y"] for point in points]
+def _place_labels(points: list[dict[str, Any]], levels: list[Any]) -> None:
+    """Puts a label below its point where the point just above would cover it."""
+    heights = [*levels, *(point["y"] for point in points)]
     near = 0.08 * (max(heights) - min(heights))
     for point in points:
         rivals = (p for p in points if abs(math.log(p["x"] / point["x"])) < 0.2)

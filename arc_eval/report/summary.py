@@ -20,6 +20,10 @@ HEADLINES: Mapping[str, str] = {
 """Metric to what its best value means in words."""
 
 
+CAPTIONED = ("kl", "clap", "recognition")
+"""Metrics that hold a clip against its own prompt."""
+
+
 @dataclass(frozen=True)
 class Sentence:
     """`good`: a finding or a check that holds; `bad`: one that does not, or something lost."""
@@ -45,8 +49,28 @@ def _headlines(entries: Sequence[Entry], columns: Sequence[Measured]) -> Iterato
         winners = best(column, entries)
         if meaning and winners:
             winner = sorted(winners)[0]
-            rivals = sum(e.system.role == "generator" and e.label in column.measurements() for e in entries)
-            yield Sentence(f"{meaning}: {winner}, {_number(column, winner)} (best of {rivals} generators).")
+            rivals = [e.label for e in entries if e.system.role == "generator"]
+            measured = [label for label in rivals if label in column.measurements()]
+            doubt = _doubt(column, winner, measured)
+            of = f"best of {len(measured)} generators{doubt}"
+            yield Sentence(f"{meaning}: {winner}, {_number(column, winner)} ({of}).")
+
+
+def _doubt(column: Measured, winner: str, rivals: Sequence[str]) -> str:
+    """Which rivals' intervals reach into the winner's: the order among those may be chance."""
+    numbers = column.measurements()
+    own = numbers[winner].interval
+    if own is None:
+        return ", no interval"
+    close = [
+        label
+        for label in rivals
+        if label != winner
+        and (other := numbers[label].interval) is not None
+        and other.low <= own.high
+        and own.low <= other.high
+    ]
+    return f"; its interval overlaps that of {', '.join(close)}" if close else ""
 
 
 def _speed(entries: Sequence[Entry], columns: Sequence[Measured]) -> Iterator[Sentence]:
@@ -56,9 +80,8 @@ def _speed(entries: Sequence[Entry], columns: Sequence[Measured]) -> Iterator[Se
     times = {label: measured.value for label, measured in latency.measurements().items()}
     fastest, slowest = sorted(winners)[0], max(times, key=lambda label: times[label])
     factor = times[slowest] / times[fastest]
-    yield Sentence(
-        f"{fastest} is the fastest: {_number(latency, fastest)}, {factor:.1f} times as fast as {slowest}."
-    )
+    pace = f"{factor:.1f} times as fast as {slowest}"
+    yield Sentence(f"Fastest: {fastest}, {_number(latency, fastest)} ({pace}).")
 
 
 def _order(
@@ -67,6 +90,9 @@ def _order(
     """Whether recordings beat every generator, and every generator beats wrong captions, on quality."""
     controls = [entry for entry in entries if entry.system.role == role]
     judged = [c for c in columns if c.group == "Quality" and c.direction in ("higher", "lower")]
+    if role == "floor":
+        # The floor is real sound: only what depends on the caption can be worse.
+        judged = [column for column in judged if base_name(column.metric) in CAPTIONED]
     for control in controls:
         wrong, held = [], []
         for column in judged:

@@ -95,6 +95,8 @@ class Suite(BaseModel):
     """Clips that may fail before the Run counts as incomplete."""
     prompts: Part
     reference: Part
+    recordings: Part | None = None
+    """Where recordings of the prompts lie, by prompt id; by default in the prompts' own source."""
     controls: Mapping[str, Literal["ceiling", "floor"]] = {}
     """Rows that are not models: held-out recordings of the prompts; the same under wrong captions."""
     generators: Mapping[str, Part] = {}
@@ -103,9 +105,11 @@ class Suite(BaseModel):
     bench: Bench | None = None
     gates: tuple[Rule, ...] = ()
 
-    @field_validator("prompts", "reference", mode="before")
+    @field_validator("prompts", "reference", "recordings", mode="before")
     @classmethod
-    def _data(cls, data: Any, info: ValidationInfo) -> Part:
+    def _data(cls, data: Any, info: ValidationInfo) -> Part | None:
+        if data is None and info.field_name == "recordings":
+            return None
         return _part("data", data, _where(info, str(info.field_name)))
 
     @field_validator("generators", "extractors", mode="before")
@@ -145,6 +149,7 @@ class Suite(BaseModel):
         parts = {
             "prompts": self.prompts.data(),
             "reference": self.reference.data(),
+            "recordings": self.recordings and self.recordings.data(),
             "generators": {name: part.data() for name, part in self.generators.items()},
             "extractors": {name: part.data() for name, part in self.extractors.items()},
             "metrics": [part.data() for part in self.metrics],
@@ -164,7 +169,7 @@ class Suite(BaseModel):
         return prompts_digest(self.prompts.build().prompts())
 
 
-_PARTS = ("prompts", "reference", "generators", "extractors", "metrics", "bench", "gates")
+_PARTS = ("prompts", "reference", "recordings", "generators", "extractors", "metrics", "bench", "gates")
 
 
 def prompts_digest(prompts: Sequence[Prompt]) -> str:

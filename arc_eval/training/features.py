@@ -28,6 +28,7 @@ class FeatureEncoding:
         }
 
     def encoder(self) -> Callable[[Tensor], Tensor]:
+        """float32[clip, 2, time] to float32[clip, 2 * mel, frame]."""
         front = SpectralEncoder(self.config)
         length = whole_frames(self.config, self.seconds)
         return lambda audio: front.features(F.pad(audio, (0, length - audio.shape[-1])))

@@ -32,6 +32,7 @@ class LatentEncoding:
         return {"latents": weights_digest(self.autoencoder)}
 
     def encoder(self) -> Callable[[Tensor], Tensor]:
+        """float32[clip, 2, time] to float32[clip, latent, frame]."""
         autoencoder, config = load_autoencoder(self.autoencoder)
         return lambda audio: autoencoder.encode(F.pad(audio, (0, config.sample_size - audio.shape[-1])))
 
@@ -47,6 +48,7 @@ class SpectralLatentEncoding:
         return {"latents over features": weights_digest(self.autoencoder), **self.over.identity()}
 
     def encoder(self) -> Callable[[Tensor], Tensor]:
+        """float32[clip, 2 * mel, frame] to float32[clip, latent, frame]."""
         autoencoder, _ = load_autoencoder(self.autoencoder)
         assert isinstance(autoencoder.encoder, SpectralEncoder)
         compress = autoencoder.encoder.compress

@@ -24,7 +24,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_random_model(tmp_path_factory.mktemp("model"))
 
 
-def generator(model: Path, sampler: str = "pingpong", steps: int = 2, guidance: float = 1.0) -> LatentGenerator:
+def generator(
+    model: Path, sampler: str = "pingpong", steps: int = 2, guidance: float = 1.0
+) -> LatentGenerator:
     return Settings(weights=str(model), sampler=sampler, steps=steps, guidance=guidance).build()
 
 
@@ -83,10 +85,17 @@ def test_everything_that_decides_a_clip_is_in_the_identity(model: Path, tmp_path
     other = save_random_model(tmp_path / "other", seed=1)
     base = {"weights": str(model), "sampler": "euler", "steps": 2}
     changes: list[dict[str, object]] = [
-        {}, {"weights": str(other)}, {"sampler": "pingpong"}, {"steps": 3}, {"guidance": 2.0}, {"dtype": "bfloat16"},
+        {},
+        {"weights": str(other)},
+        {"sampler": "pingpong"},
+        {"steps": 3},
+        {"guidance": 2.0},
+        {"dtype": "bfloat16"},
         {"batch": 2},
-    ]  # fmt: skip
-    identities = [tuple(sorted(Settings(**{**base, **change}).build().identity().items())) for change in changes]
+    ]
+    identities = [
+        tuple(sorted(Settings(**{**base, **change}).build().identity().items())) for change in changes
+    ]
     assert len(set(identities)) == len(changes)
 
 

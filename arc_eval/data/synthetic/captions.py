@@ -28,6 +28,7 @@ def shortest(options: Sequence[str]) -> str:
 
 
 def article(words: str) -> str:
+    """With "a" or "an" before it."""
     return f"an {words}" if words[0] in "aeiou" else f"a {words}"
 
 
@@ -50,7 +51,9 @@ def phrase(choose: Choose, sound: str, stated: Mapping[str, str]) -> str:
     return " ".join([article(front) if countable else front, *after])
 
 
-def wording(choose: Choose, sounds: Sequence[tuple[str, Mapping[str, str]]], shared: Mapping[str, str]) -> str:
+def wording(
+    choose: Choose, sounds: Sequence[tuple[str, Mapping[str, str]]], shared: Mapping[str, str]
+) -> str:
     """One way to say it, of any length."""
     together = f" {choose(JOINTS)} ".join(phrase(choose, *sound) for sound in sounds)
     return choose(OPENINGS) + " ".join([together, *(choose(AFTER[fact]) for fact in shared.items())])
@@ -78,7 +81,7 @@ def stated_in(text: str) -> set[tuple[str, str]]:
     }
 
 
-def vocabulary() -> set[str]:
+def caption_words() -> set[str]:
     """Every word that a caption can hold."""
     phrases = [*OPENINGS, *JOINTS, "a an"]
     for words in (BEFORE, AFTER):

@@ -35,6 +35,7 @@ def chirp(rng: Rng, attributes: Attributes) -> Samples:
 
 
 def bird(rng: Rng, attributes: Attributes, n: int) -> Samples:
+    """Chirps, 0.6 to 0.2 s apart."""
     return struck(rng, attributes, n, lambda: chirp(rng, attributes), 0.6, 0.2)
 
 
@@ -52,24 +53,26 @@ def bark_hit(rng: Rng, attributes: Attributes) -> Samples:
     voice = oscillator(glide, cycle(throat + 0.05))
     breath = band_noise(rng, n, 500 * size, 3000 * size, 2)
     envelope = attack(n, 0.04) * decay(n, rng.uniform(0.4, 0.6)) * curve([1, 1, 0.8, 0], n)
-    return (voice + breath * np.float32(0.22 + 0.08 * attributes.brightness)) * envelope
+    bark: Samples = (voice + breath * np.float32(0.22 + 0.08 * attributes.brightness)) * envelope
+    return bark
 
 
 def dog(rng: Rng, attributes: Attributes, n: int) -> Samples:
+    """Barks, 0.7 to 0.27 s apart."""
     return struck(rng, attributes, n, lambda: bark_hit(rng, attributes), 0.7, 0.27)
 
 
 def footsteps(rng: Rng, attributes: Attributes, n: int) -> Samples:
     """Heel and sole on a floor, left and right foot in turn; a hard floor is bright."""
     m = samples(0.2)
-    steps = []
+    steps: list[Samples] = []
     for _ in range(2):
         heel = partials(m, rng.uniform([75, 130, 210], [95, 165, 260]), [1, 0.7, 0.4], 0.11, 0.0)
         edge = band_noise(rng, m, 400, between(1400, 4500, attributes.brightness), 2) * decay(m, 0.05)
         scuff = band_noise(rng, m, 1000, between(2500, 7000, attributes.brightness), 1)
         sole = scuff * decay(m, 0.12) * attack(m, 0.11)
-        level = between(0.25, 0.9, attributes.brightness)
-        steps.append(heel + (edge + sole * np.float32(0.5)) * np.float32(level))
+        hardness: Samples = edge + sole * np.float32(0.5)
+        steps.append(heel + hardness * np.float32(between(0.25, 0.9, attributes.brightness)))
     return placed(rng, n, pulse(rng, n, between(0.75, 0.27, attributes.speed), 0.04), steps)
 
 

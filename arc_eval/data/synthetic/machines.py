@@ -40,19 +40,24 @@ def alarm(rng: Rng, attributes: Attributes, n: int) -> Samples:
     length = samples(gap * 0.5)
     edge = np.minimum(1, np.minimum(np.arange(length), np.arange(length)[::-1]) / 130).astype(np.float32)
     slope = between(2.8, 0.5, attributes.brightness)
-    beep = partials(length, base * np.array([1, 3, 5, 7]), np.array([1, 3, 5, 7.0]) ** -slope, np.inf, 0.0) * edge
+    beep = (
+        partials(length, base * np.array([1, 3, 5, 7]), np.array([1, 3, 5, 7.0]) ** -slope, np.inf, 0.0)
+        * edge
+    )
     return placed(rng, n, pulse(rng, n, gap, 0.0), [beep])
 
 
 def engine(rng: Rng, attributes: Attributes, n: int) -> Samples:
     """Uneven firings of a motor at 22 to 75 per second, with exhaust noise in step."""
-    rate = np.float32(between(22, 75, attributes.pitch)) * wander(rng, n, 4, 0.97, 1.03)
+    rate: Samples = np.float32(between(22, 75, attributes.pitch)) * wander(rng, n, 4, 0.97, 1.03)
     k = np.arange(1, 33)
     dullness = between(0.28, 0.1, attributes.brightness)
     strokes = np.exp(-dullness * k) * rng.uniform(0.35, 1.0, len(k))
-    firing = oscillator(rate, cycle(strokes)) + oscillator(rate / 2, cycle([0.35, 0.2, 0.25, 0.15, 0.2]))
+    firing: Samples = oscillator(rate, cycle(strokes))
+    firing += oscillator(rate * np.float32(0.5), cycle([0.35, 0.2, 0.25, 0.15, 0.2]))
     exhaust = band_noise(rng, n, 150, between(900, 3000, attributes.brightness), 1)
-    return firing + exhaust * np.float32(0.22) * (np.float32(0.4) + np.maximum(firing, 0))
+    strength: Samples = np.maximum(firing, 0) * np.float32(0.22) + np.float32(0.088)
+    return firing + exhaust * strength
 
 
 def helicopter(rng: Rng, attributes: Attributes, n: int) -> Samples:
@@ -73,6 +78,7 @@ def helicopter(rng: Rng, attributes: Attributes, n: int) -> Samples:
 
 
 def zap(rng: Rng, attributes: Attributes) -> Samples:
+    """A tone that falls from several thousand hertz to a few hundred."""
     n = samples(0.45)
     start, end = between(2200, 5200, attributes.pitch), between(160, 320, attributes.pitch)
     fall = np.float32(rng.uniform(0.05, 0.1))
@@ -82,6 +88,7 @@ def zap(rng: Rng, attributes: Attributes) -> Samples:
 
 
 def laser(rng: Rng, attributes: Attributes, n: int) -> Samples:
+    """Zaps, 0.65 to 0.2 s apart."""
     return struck(rng, attributes, n, lambda: zap(rng, attributes), 0.65, 0.2)
 
 
@@ -92,7 +99,9 @@ def clock(rng: Rng, attributes: Attributes, n: int) -> Samples:
     click = band_noise(rng, m, 3500, 9000) * decay(m, 0.008)
     hits = []
     for ratio in (1.0, 0.78):
-        wood = partials(m, base * ratio * np.array([1, 1.52, 2.3]), [1, 0.5, 0.3], 0.03, rng.uniform(0, 6.28, 3))
+        wood = partials(
+            m, base * ratio * np.array([1, 1.52, 2.3]), [1, 0.5, 0.3], 0.03, rng.uniform(0, 6.28, 3)
+        )
         hits.append(wood * attack(m, 0.0006) + click * np.float32(0.3))
     return placed(rng, n, pulse(rng, n, between(0.55, 0.16, attributes.speed), 0.005), hits)
 

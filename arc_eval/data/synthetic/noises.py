@@ -44,7 +44,8 @@ def wind(rng: Rng, attributes: Attributes, n: int) -> Samples:
     howl_low = band_noise(rng, n, centre * 0.88, centre * 0.96, 5)
     howl_high = band_noise(rng, n, centre * 1.15, centre * 1.25, 5)
     rush = band_noise(rng, n, 80, between(500, 1600, attributes.brightness), 1)
-    return (howl_low * (1.1 - gusts) + howl_high * gusts + rush * np.float32(0.6)) * gusts
+    howl: Samples = howl_low * (1.1 - gusts) + howl_high * gusts
+    return (howl + rush * np.float32(0.6)) * gusts
 
 
 def waves(rng: Rng, attributes: Attributes, n: int) -> Samples:
@@ -55,7 +56,8 @@ def waves(rng: Rng, attributes: Attributes, n: int) -> Samples:
     swell = np.where(position < 0.45, position / 0.45, (1 - position) / 0.55).astype(np.float32)
     roar = band_noise(rng, n, 90, between(350, 900, attributes.brightness), 1)
     foam = band_noise(rng, n, 800, between(3000, 9000, attributes.brightness), 1)
-    return roar * (np.float32(0.12) + swell**1.5) + foam * np.float32(0.8) * swell**4
+    surf: Samples = roar * (np.float32(0.12) + swell**1.5) + foam * np.float32(0.8) * swell**4
+    return surf
 
 
 def fire(rng: Rng, attributes: Attributes, n: int) -> Samples:
@@ -85,7 +87,8 @@ def applause(rng: Rng, attributes: Attributes, n: int) -> Samples:
     centre = between(900, 1900, attributes.brightness)
     m = samples(0.03)
     hands = [
-        band_noise(rng, m, centre * tone * 0.75, centre * tone * 1.5) * decay(m, 0.022) for tone in (0.8, 1.0, 1.25)
+        band_noise(rng, m, centre * tone * 0.75, centre * tone * 1.5) * decay(m, 0.022)
+        for tone in (0.8, 1.0, 1.25)
     ]
     crowd = scatter(rng, n, rng.uniform(70, 130), hands, 0.5)
     far = scatter(rng, n, 900, hands[1:], 0.5)
@@ -103,6 +106,7 @@ def drop(rng: Rng, attributes: Attributes) -> Samples:
 
 
 def water_drops(rng: Rng, attributes: Attributes, n: int) -> Samples:
+    """Drops, 0.6 to 0.14 s apart."""
     return struck(rng, attributes, n, lambda: drop(rng, attributes), 0.6, 0.14)
 
 

@@ -54,6 +54,7 @@ class Scene:
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """The class of each event: what Prompt.tags holds."""
         return tuple(event.sound for event in self.events)
 
 
@@ -92,6 +93,7 @@ def facts(rng: Rng, sound: str, count: int) -> dict[str, str]:
 
 
 def event_alone(rng: Rng, sound: str) -> Event:
+    """None to three attributes, one most often."""
     return Event(sound, facts(rng, sound, int(rng.choice(4, p=[0.2, 0.4, 0.3, 0.1]))))
 
 

@@ -41,6 +41,7 @@ def between(low: float, high: float, position: float) -> float:
 
 
 def samples(seconds: float) -> int:
+    """How many samples that is."""
     return round(seconds * RATE)
 
 
@@ -55,19 +56,21 @@ def time_axis(n: int) -> Samples:
 @lru_cache(maxsize=64)
 def frequency_axis(n: int) -> Samples:
     """Hertz of each bin of a transform of `n` samples; at least 5, so that steep filters do not overflow."""
-    axis = np.maximum(np.fft.rfftfreq(n, 1 / RATE), 5).astype(np.float32)
+    axis: Samples = np.maximum(np.fft.rfftfreq(n, 1 / RATE), 5).astype(np.float32)
     axis.flags.writeable = False
     return axis
 
 
 def decay(n: int, seconds: float) -> Samples:
     """Falls by 60 dB in `seconds`."""
-    return np.exp(time_axis(n) * np.float32(-6.908 / seconds))
+    falling: Samples = np.exp(time_axis(n) * np.float32(-6.908 / seconds))
+    return falling
 
 
 def attack(n: int, seconds: float) -> Samples:
     """Rises from 0 to 1 in about `seconds`, without a corner."""
-    return 1 - np.exp(-np.square(time_axis(n) * np.float32(2 / seconds)))
+    rising: Samples = -np.expm1(-np.square(time_axis(n) * np.float32(2 / seconds)))
+    return rising
 
 
 def curve(points: ArrayLike, n: int) -> Samples:
@@ -75,7 +78,8 @@ def curve(points: ArrayLike, n: int) -> Samples:
     values = np.asarray(points, np.float32)
     steps = -(-n // (len(values) - 1))
     ramp = np.arange(steps, dtype=np.float32) / np.float32(steps)
-    return (values[:-1, None] + np.diff(values)[:, None] * ramp).ravel()[:n]
+    lines: Samples = (values[:-1, None] + np.diff(values)[:, None] * ramp).ravel()[:n]
+    return lines
 
 
 def wander(rng: Rng, n: int, per_second: float, low: float, high: float) -> Samples:
@@ -84,7 +88,9 @@ def wander(rng: Rng, n: int, per_second: float, low: float, high: float) -> Samp
     return curve(rng.uniform(low, high, points), n)
 
 
-def partials(n: int, frequency: ArrayLike, amplitude: ArrayLike, seconds: ArrayLike, phase: ArrayLike) -> Samples:
+def partials(
+    n: int, frequency: ArrayLike, amplitude: ArrayLike, seconds: ArrayLike, phase: ArrayLike
+) -> Samples:
     """Sum of sinusoids, each falling by 60 dB in its own `seconds` (may be infinite)."""
     hertz, level, fall, start = np.broadcast_arrays(
         *(np.atleast_1d(np.asarray(part, np.float64)) for part in (frequency, amplitude, seconds, phase))
@@ -94,7 +100,9 @@ def partials(n: int, frequency: ArrayLike, amplitude: ArrayLike, seconds: ArrayL
     # exp(step * (a * block + b)) is a product of two short exponentials: one small matrix product
     # replaces a sine and an exponential for every sample and partial.
     block = int(np.sqrt(n)) + 1
-    coarse = np.exp(np.outer(np.arange(-(-n // block)) * block, step)) * (level[heard] * np.exp(1j * start[heard]))
+    coarse = np.exp(np.outer(np.arange(-(-n // block)) * block, step)) * (
+        level[heard] * np.exp(1j * start[heard])
+    )
     fine = np.exp(np.outer(step, np.arange(block)))
     left = np.concatenate([coarse.imag, coarse.real], 1).astype(np.float32)
     right = np.concatenate([fine.real, fine.imag], 0).astype(np.float32)
@@ -123,7 +131,8 @@ def band(n: int, low: float, high: float, order: int = 2) -> Samples:
     """Gain of a smooth band-pass on the bins of a transform of `n` samples; 6 dB per octave and order."""
     f = frequency_axis(n)
     power = 2 * order
-    return 1 / np.sqrt((1 + (np.float32(low) / f) ** power) * (1 + (f / np.float32(high)) ** power))
+    loss: Samples = np.sqrt((1 + (np.float32(low) / f) ** power) * (1 + (f / np.float32(high)) ** power))
+    return np.reciprocal(loss)
 
 
 def band_noise(rng: Rng, n: int, low: float, high: float, order: int = 2) -> Samples:
@@ -177,7 +186,12 @@ def pulse(rng: Rng, n: int, gap: float, jitter: float = 0.04) -> list[float]:
 
 
 def struck(
-    rng: Rng, attributes: Attributes, n: int, hit: Callable[[], Samples], slow: float = 0.62, fast: float = 0.15
+    rng: Rng,
+    attributes: Attributes,
+    n: int,
+    hit: Callable[[], Samples],
+    slow: float = 0.62,
+    fast: float = 0.15,
 ) -> Samples:
     """One hit near the start or, if many, a pulse of hits whose gap goes from `slow` to `fast` seconds."""
     if not attributes.many:

@@ -32,6 +32,7 @@ class Settings(contracts.Settings):
     takes: int = Field(default=5, gt=0)
 
     def build(self) -> "Synthetic":
+        """The source; nothing is rendered before it is asked for."""
         return Synthetic(self)
 
 
@@ -53,7 +54,9 @@ class Synthetic:
     def scene(self, index: int) -> Scene:
         """What prompt `index` states. Raises DataError outside 0..count-1."""
         if not 0 <= index < self.settings.count:
-            raise DataError(f"synthetic {self.settings.split}: no prompt {index}; there are {self.settings.count}")
+            raise DataError(
+                f"synthetic {self.settings.split}: no prompt {index}; there are {self.settings.count}"
+            )
         split, seed = self.settings.split, self.settings.seed
         block, place = divmod(index, len(CLASSES))
         rng = np.random.default_rng(hashed_seed("synthetic", split, seed, index, "scene"))
@@ -62,7 +65,9 @@ class Synthetic:
     def prompt(self, index: int) -> Prompt:
         """Prompt `index` alone, without building the others."""
         scene = self.scene(index)
-        return Prompt(f"{self.settings.split}-{index:06d}", scene.caption, self.settings.seconds, scene.classes)
+        return Prompt(
+            f"{self.settings.split}-{index:06d}", scene.caption, self.settings.seconds, scene.classes
+        )
 
     def prompts(self) -> Sequence[Prompt]:
         return [self.prompt(index) for index in range(self.settings.count)]
@@ -75,7 +80,8 @@ class Synthetic:
         split, _, number = prompt_id.rpartition("-")
         if split != self.settings.split or not number.isdecimal():
             raise DataError(
-                f"synthetic {self.settings.split}: no prompt {prompt_id!r}; ids look like {self.settings.split}-000042"
+                f"synthetic {self.settings.split}: no prompt {prompt_id!r}; "
+                f"ids look like {self.settings.split}-000042"
             )
         return int(number)
 
@@ -90,4 +96,8 @@ class Synthetic:
 
     def identity(self) -> Mapping[str, str]:
         facts = self.settings.model_dump()
-        return {"kind": "synthetic", "version": VERSION, **{name: str(value) for name, value in facts.items()}}
+        return {
+            "kind": "synthetic",
+            "version": VERSION,
+            **{name: str(value) for name, value in facts.items()},
+        }

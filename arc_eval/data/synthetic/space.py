@@ -56,6 +56,7 @@ def impulse_response(name: str, variant: int) -> Samples:
 
 @lru_cache(maxsize=32)
 def tail_spectrum(name: str, variant: int, size: int) -> NDArray[np.complex64]:
+    """Transform of a tail at a length; complex64[2, bin], shared, so read-only."""
     spectrum: NDArray[np.complex64] = scipy.fft.rfft(impulse_response(name, variant), size)
     spectrum.flags.writeable = False
     return spectrum

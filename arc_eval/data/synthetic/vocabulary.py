@@ -32,43 +32,70 @@ PITCH, TONE, SPEED = "pitch", "brightness", "speed"
 
 SOUNDS: Mapping[str, Sound] = {
     "kick": Sound(
-        (PITCH, TONE, SPEED), ("kick drum", "bass drum"), (),
-        ("kick drum hit", "bass drum hit"), ("kick drum hits", "bass drum beats"),
+        (PITCH, TONE, SPEED), names=("kick drum", "bass drum"), one=("kick drum hit", "bass drum hit"),
+        many=("kick drum hits", "bass drum beats"),
     ),
-    "snare": Sound((TONE, SPEED), ("snare drum", "snare"), (), ("snare hit", "snare drum hit"), ("snare hits", "snare drum hits")),
-    "hi-hat": Sound((TONE, SPEED), ("hi-hat",), (), ("hi-hat hit", "hi-hat tap"), ("hi-hat hits", "hi-hat taps")),
-    "clap": Sound((TONE, SPEED), (), (), ("hand clap", "clap of hands"), ("hand claps", "claps of hands")),
-    "tom": Sound((PITCH, TONE, SPEED), ("tom drum", "tom-tom"), (), ("tom drum hit", "tom hit"), ("tom drum hits", "tom hits")),
-    "cymbal": Sound((TONE, SPEED), ("crash cymbal", "cymbal"), (), ("cymbal crash",), ("cymbal crashes",)),
-    "drum loop": Sound((SPEED, "tempo"), ("drum loop", "drum beat", "drum groove")),
+    "snare": Sound(
+        (TONE, SPEED), names=("snare drum", "snare"), one=("snare hit", "snare drum hit"),
+        many=("snare hits", "snare drum hits"),
+    ),
+    "hi-hat": Sound(
+        (TONE, SPEED), names=("hi-hat",), one=("hi-hat hit", "hi-hat tap"),
+        many=("hi-hat hits", "hi-hat taps"),
+    ),
+    "clap": Sound((TONE, SPEED), one=("hand clap", "clap of hands"), many=("hand claps", "claps of hands")),
+    "tom": Sound(
+        (PITCH, TONE, SPEED), names=("tom drum", "tom-tom"), one=("tom drum hit", "tom hit"),
+        many=("tom drum hits", "tom hits"),
+    ),
+    "cymbal": Sound(
+        (TONE, SPEED), names=("crash cymbal", "cymbal"), one=("cymbal crash",), many=("cymbal crashes",)
+    ),
+    "drum loop": Sound((SPEED, "tempo"), names=("drum loop", "drum beat", "drum groove")),
     "guitar": Sound(
-        (PITCH, TONE, SPEED), ("plucked string", "plucked guitar"), (),
-        ("plucked guitar note", "pluck of a guitar string"), ("plucked guitar notes", "plucked string notes"),
+        (PITCH, TONE, SPEED), names=("plucked string", "plucked guitar"),
+        one=("plucked guitar note", "pluck of a guitar string"),
+        many=("plucked guitar notes", "plucked string notes"),
     ),
-    "piano": Sound((PITCH, TONE, SPEED), ("piano",), (), ("piano note",), ("piano notes",)),
-    "bell": Sound((PITCH, TONE, SPEED), ("bell", "church bell"), (), ("bell strike", "church bell strike"), ("bell strikes", "church bell strikes")),
-    "organ": Sound((PITCH, TONE), ("organ chord", "pipe organ", "held organ chord")),
-    "flute": Sound((PITCH, TONE), ("flute", "flute note", "flute tone")),
-    "brass": Sound((PITCH, TONE), ("trumpet", "brass note", "trumpet note")),
-    "rain": Sound((TONE,), (), ("rain", "rain falling", "falling rain")),
-    "wind": Sound((PITCH, TONE), (), ("wind", "wind blowing", "howling wind")),
-    "waves": Sound((TONE, SPEED), (), ("ocean waves", "sea waves", "waves breaking")),
-    "fire": Sound((TONE,), ("crackling fire", "camp fire"), ("fire crackling",)),
-    "thunder": Sound((TONE,), ("peal of thunder", "rumble of thunder"), ("thunder", "rumbling thunder")),
-    "applause": Sound((TONE,), ("clapping crowd", "clapping audience"), ("applause",)),
-    "water drops": Sound((PITCH, SPEED), (), ("dripping water",), ("water drop", "drop of water"), ("water drops", "drops of water")),
-    "siren": Sound((PITCH, TONE, SPEED), ("siren", "police siren", "wailing siren")),
-    "alarm": Sound((PITCH, TONE, SPEED), ("beeping alarm", "alarm beeping"), ("alarm beeps",)),
-    "engine": Sound((PITCH, TONE), ("engine", "running engine", "motor")),
-    "helicopter": Sound((TONE, SPEED), ("helicopter", "hovering helicopter")),
+    "piano": Sound((PITCH, TONE, SPEED), names=("piano",), one=("piano note",), many=("piano notes",)),
+    "bell": Sound(
+        (PITCH, TONE, SPEED), names=("bell", "church bell"), one=("bell strike", "church bell strike"),
+        many=("bell strikes", "church bell strikes"),
+    ),
+    "organ": Sound((PITCH, TONE), names=("organ chord", "pipe organ", "held organ chord")),
+    "flute": Sound((PITCH, TONE), names=("flute", "flute note", "flute tone")),
+    "brass": Sound((PITCH, TONE), names=("trumpet", "brass note", "trumpet note")),
+    "rain": Sound((TONE,), mass=("rain", "rain falling", "falling rain")),
+    "wind": Sound((PITCH, TONE), mass=("wind", "wind blowing", "howling wind")),
+    "waves": Sound((TONE, SPEED), mass=("ocean waves", "sea waves", "waves breaking")),
+    "fire": Sound((TONE,), names=("crackling fire", "camp fire"), mass=("fire crackling",)),
+    "thunder": Sound(
+        (TONE,), names=("peal of thunder", "rumble of thunder"), mass=("thunder", "rumbling thunder")
+    ),
+    "applause": Sound((TONE,), names=("clapping crowd", "clapping audience"), mass=("applause",)),
+    "water drops": Sound(
+        (PITCH, SPEED), mass=("dripping water",), one=("water drop", "drop of water"),
+        many=("water drops", "drops of water"),
+    ),
+    "siren": Sound((PITCH, TONE, SPEED), names=("siren", "police siren", "wailing siren")),
+    "alarm": Sound((PITCH, TONE, SPEED), names=("beeping alarm", "alarm beeping"), mass=("alarm beeps",)),
+    "engine": Sound((PITCH, TONE), names=("engine", "running engine", "motor")),
+    "helicopter": Sound((TONE, SPEED), names=("helicopter", "hovering helicopter")),
     "laser": Sound(
-        (PITCH, TONE, SPEED), ("laser gun", "laser"), (), ("laser shot", "laser zap"), ("laser shots", "laser zaps")
+        (PITCH, TONE, SPEED), names=("laser gun", "laser"), one=("laser shot", "laser zap"),
+        many=("laser shots", "laser zaps"),
     ),
-    "clock": Sound((PITCH, SPEED), ("ticking clock", "clock ticking")),
-    "telephone": Sound((PITCH,), ("ringing telephone", "phone ringing", "telephone ringing")),
-    "bird": Sound((PITCH, SPEED), ("bird", "songbird"), (), ("bird chirp", "bird tweet"), ("bird chirps", "bird tweets")),
-    "dog": Sound((PITCH, SPEED), ("dog", "barking dog"), (), ("dog bark", "bark of a dog"), ("dog barks", "barks of a dog")),
-    "footsteps": Sound((TONE, SPEED), (), ("footsteps", "footsteps walking", "walking footsteps")),
+    "clock": Sound((PITCH, SPEED), names=("ticking clock", "clock ticking")),
+    "telephone": Sound((PITCH,), names=("ringing telephone", "phone ringing", "telephone ringing")),
+    "bird": Sound(
+        (PITCH, SPEED), names=("bird", "songbird"), one=("bird chirp", "bird tweet"),
+        many=("bird chirps", "bird tweets"),
+    ),
+    "dog": Sound(
+        (PITCH, SPEED), names=("dog", "barking dog"), one=("dog bark", "bark of a dog"),
+        many=("dog barks", "barks of a dog"),
+    ),
+    "footsteps": Sound((TONE, SPEED), mass=("footsteps", "footsteps walking", "walking footsteps")),
 }  # fmt: skip
 """Every class, by the name that Prompt.tags and classifiers use."""
 

@@ -26,7 +26,7 @@
       axis: { labelColor: soft, titleColor: soft, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500, titlePadding: 10, labelLimit: 260 },
       legend: { labelColor: ink, titleColor: soft, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500, orient: "top", symbolOpacity: 1, symbolStrokeWidth: 0 },
       text: { color: ink, font, fontSize: 12 }, rule: { color: soft },
-      range: { category: [1, 2, 3, 4, 5, 6, 7, 8].map((i) => colour(`--c${i}`)), heatmap: [0, 1, 2].map((i) => colour(`--heat${i}`)) },
+      range: { category: [1, 2, 3, 4, 5, 6, 7, 8].map((i) => colour(`--c${i}`)), heatmap: [0, 1, 2].map((i) => colour(`--heat${i}`)), ordinal: [colour("--faint-ink"), "#ffffff"] },
     };
   };
 

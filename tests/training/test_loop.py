@@ -1,0 +1,99 @@
+"""Training resumes exactly, refuses what it cannot trust, and says how its weights came to be."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from arc_eval.errors import TrainingError
+from arc_eval.models.weights import weights_digest
+from arc_eval.training.loop import train
+from arc_eval.training.recipe import load_recipe
+
+STARTED = 240  # seconds that a child may take to reach its first checkpoint
+
+CHILD = """
+import sys
+from pathlib import Path
+from arc_eval.training.loop import train
+from arc_eval.training.recipe import load_recipe
+if __name__ == "__main__":
+    train(load_recipe(sys.argv[1], ["steps=100000"]), Path(sys.argv[2]), resume=True, cache=Path(sys.argv[3]))
+"""
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def test_a_resumed_training_is_bit_identical_to_an_uninterrupted_one(
+    pretrain: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from arc_eval.training.pretrain import PretrainTask
+
+    whole = train(load_recipe(pretrain), tmp_path / "whole", cache=cache)
+    step = PretrainTask.step
+
+    def power_cut(self: PretrainTask, number: int, rng: torch.Generator) -> object:
+        if number == 5:
+            raise KeyboardInterrupt
+        return step(self, number, rng)
+
+    monkeypatch.setattr(PretrainTask, "step", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        train(load_recipe(pretrain), tmp_path / "cut", cache=cache)
+    monkeypatch.undo()
+    resumed = train(load_recipe(pretrain), tmp_path / "cut", cache=cache, resume=True)
+    first, second = _weights(whole), _weights(resumed)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_killed_training_leaves_a_checkpoint_that_loads(pretrain: Path, cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(pretrain), str(out), str(cache)])
+    deadline = time.monotonic() + STARTED
+    while not (out / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    saved = torch.load(out / "checkpoint.pt", weights_only=True)
+    assert saved["step"] % 2 == 0 and saved["step"] > 0
+
+
+def test_a_checkpoint_is_not_overwritten_without_being_asked(
+    pretrain: Path, cache: Path, tmp_path: Path
+) -> None:
+    train(load_recipe(pretrain, ["steps=2"]), tmp_path, cache=cache)
+    with pytest.raises(TrainingError, match="--resume"):
+        train(load_recipe(pretrain, ["steps=2"]), tmp_path, cache=cache)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(pretrain: Path, cache: Path, tmp_path: Path) -> None:
+    train(load_recipe(pretrain, ["steps=2"]), tmp_path, cache=cache)
+    with pytest.raises(TrainingError, match="another recipe"):
+        train(load_recipe(pretrain, ["steps=4"]), tmp_path, cache=cache, resume=True)
+
+
+def test_a_nan_stops_the_training_with_its_step(pretrain: Path, cache: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(pretrain, ["optimiser.lr=1e30", "optimiser.warmup=0", "clip_norm=0"])
+    with pytest.raises(TrainingError, match=r"step \d+: .*not finite"):
+        train(recipe, tmp_path, cache=cache)
+
+
+def test_the_manifest_tells_data_recipe_parents_and_machine(
+    teacher: Path, autoencoder: Path, pretrain: Path
+) -> None:
+    manifest = json.loads((teacher / "manifest.json").read_text())
+    assert manifest["parents"] == {"autoencoder": weights_digest(autoencoder)}
+    assert manifest["recipe_digest"] == load_recipe(pretrain).digest()
+    assert manifest["recipe"]["steps"] == manifest["steps"] == 6
+    assert manifest["digest"] == weights_digest(teacher)
+    assert {"data_digest", "wall_seconds", "machine"} <= manifest.keys()
