@@ -13,8 +13,6 @@ import secrets
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 import torch
 from torch import Tensor
 
@@ -57,6 +55,8 @@ def read_audio(
 
 
 def _decoded(path: Path) -> tuple[Tensor, int]:
+    import soundfile  # here, so that a machine which only trains needs no audio library
+
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
@@ -106,6 +106,8 @@ def write_audio(path: Path, samples: Tensor, sample_rate: int) -> None:
         raise AudioError(f"{path}: audio must be [channel, time] and not empty, not {list(samples.shape)}")
     if not samples.isfinite().all():
         raise AudioError(f"{path}: samples that are NaN or infinite cannot be written")
+    import soundfile
+
     format_, subtype = SUFFIXES[path.suffix.lower()]
     content = io.BytesIO()
     frames = samples.detach().to("cpu", torch.float32).T.numpy()
@@ -134,6 +136,8 @@ def resample(samples: Tensor, source_rate: int, target_rate: int) -> Tensor:
         raise AudioError(f"sample rates must be positive, not {source_rate} and {target_rate}")
     if source_rate == target_rate:
         return samples
+    import soxr
+
     frames = np.ascontiguousarray(samples.T.numpy(), np.float32)
     converted = torch.from_numpy(soxr.resample(frames, source_rate, target_rate, quality="HQ")).T
     # soxr may give one sample more or less than the ratio says, and none for a very short clip.

@@ -28,7 +28,7 @@ class Settings(contracts.Settings):
 
     path: Path
     names: Path | None = None
-    """A CSV with the columns `file_name` (relative to `path`) and `id`; default: the folder's `metadata.csv`."""
+    """A CSV with columns `file_name` (relative to `path`) and `id`; default: the folder's `metadata.csv`."""
     sample_rate: int = Field(44100, gt=0)
     """Files at other rates are resampled to this one."""
     channels: Literal[1, 2] = 2

@@ -116,15 +116,17 @@ class LatentGenerator:
             conditioning = self._condition(prompts, known)
         streams = clip_generators(seeds)
         shape, device = self.model.latent_shape, self.settings.device
-        renoise = lambda: clip_noise(streams, shape).to(device)  # noqa: E731
         plain = guided(self.model.velocity, conditioning, self.settings.guidance)
+
+        def noise() -> Tensor:
+            return clip_noise(streams, shape).to(device)
 
         def velocity(x: Tensor, t: Tensor) -> Tensor:
             with stage("step"):
                 return plain(x, t)
 
         times = log_snr_times(self.settings.steps).to(device)
-        latents = SAMPLERS[self.settings.sampler](velocity, renoise(), times, renoise)
+        latents = SAMPLERS[self.settings.sampler](velocity, noise(), times, noise)
         with stage("decode"):
             audio = self.model.decode(latents).float().cpu()
         lengths = (round(prompt.seconds * self.sample_rate) for prompt in prompts)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from arc_eval.dsp import mel_filterbank
+
 FLOOR = 1e-7  # mean band power of about -70 dB: below what 16-bit dither leaves
 LEVEL_CENTRE, LEVEL_SCALE = -35.0, 20.0  # decibels
 LEAN_SCALE = 10.0  # decibels
@@ -34,16 +36,6 @@ class BandLevels:
         return cls(level, lean)
 
 
-def triangular_bands(sample_rate: int, n_fft: int, mels: int, low: float, high: float) -> Tensor:
-    """float32[mel, bin]: triangles that peak at 1, evenly spaced on the HTK mel scale."""
-    bottom, top = (1127 * math.log1p(hertz / 700) for hertz in (low, high))
-    edges = 700 * torch.expm1(torch.linspace(bottom, top, mels + 2, dtype=torch.float64) / 1127)
-    bins = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1, dtype=torch.float64)
-    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
-    return torch.minimum(rising, falling).clamp_min(0).float()
-
-
 class StereoMel(nn.Module):
     """Audio to band levels and back to the power spectra of both channels."""
 
@@ -54,7 +46,7 @@ class StereoMel(nn.Module):
     def __init__(self, sample_rate: int, n_fft: int, hop: int, mels: int) -> None:
         super().__init__()
         self.n_fft, self.hop, self.mels = n_fft, hop, mels
-        bank = triangular_bands(sample_rate, n_fft, mels, 20.0, sample_rate / 2)
+        bank = mel_filterbank(sample_rate, n_fft, mels, 20.0, sample_rate / 2)
         # Rows sum to one: a band's power is then a mean, comparable between narrow and wide bands.
         bank = bank / bank.sum(1, keepdim=True).clamp_min(1e-8)
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)

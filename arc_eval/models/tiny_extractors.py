@@ -47,7 +47,7 @@ class ClapConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     audio: AudioEncoderConfig = AudioEncoderConfig()
-    text: WordsConfig = WordsConfig(vocabulary=1024, max_length=20, width=96, depth=2, heads=4)
+    text: WordsConfig = WordsConfig(vocabulary=2170, max_length=20, width=96, depth=2, heads=4)
 
 
 class Clap(nn.Module):

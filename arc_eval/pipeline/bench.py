@@ -8,20 +8,18 @@ with no other work and the target's number of threads; nothing timed is ever tak
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from arc_eval.contracts import Generator, Progress, Target, silent
 from arc_eval.errors import ArcEvalError, IncompleteError, SuiteError
 from arc_eval.pipeline.draft import Draft
 from arc_eval.pipeline.folder import RunFolder, opened
 from arc_eval.pipeline.plan import PlannedSystem, chosen_prompts, planned
-from arc_eval.pipeline.speed import speed_results
-from arc_eval.records.measurement import Failure, Result
+from arc_eval.pipeline.tables import write_trials
+from arc_eval.pipeline.trials import Timed, Trial
 from arc_eval.records.prompt import Prompt
 from arc_eval.records.run import Machine, Run
 from arc_eval.seeding import clip_seed
@@ -29,33 +27,6 @@ from arc_eval.store import digest_of
 from arc_eval.suite import Bench, Part, Suite
 
 log = logging.getLogger(__name__)
-
-Trial = dict[str, Any]
-"""prompt, seconds, cpu_seconds, peak_bytes, audio_seconds, and stages as [name, seconds] in order."""
-
-
-@dataclass(frozen=True)
-class Timed:
-    """Raw trials of a system, or why there are none."""
-
-    trials: tuple[Trial, ...]
-    reason: str = ""
-
-    def results(self) -> tuple[Result, ...]:
-        """Latency, stages, real-time factor and memory; a Failure if nothing was timed."""
-        return speed_results(self.trials) if self.trials else (Failure("latency_p50", self.reason),)
-
-    def rows(self, system: str) -> Iterator[Trial]:
-        """The rows of trials.parquet: the whole call, then each stage in it."""
-        for number, trial in enumerate(self.trials):
-            common = {"system": system, "trial": number, "prompt": trial["prompt"]}
-            spent = {"cpu_seconds": trial["cpu_seconds"], "peak_bytes": trial["peak_bytes"]}
-            yield {**common, **spent, "stage": "total", "index": 0, "seconds": trial["seconds"]}
-            seen: dict[str, int] = {}
-            for stage, seconds in trial["stages"]:
-                index = seen[stage] = seen.get(stage, -1) + 1
-                unknown = {"cpu_seconds": None, "peak_bytes": None}
-                yield {**common, **unknown, "stage": stage, "index": index, "seconds": seconds}
 
 
 def time_systems(
@@ -204,8 +175,6 @@ def bench(
     suite: Suite, out: Path, *, device: str = "cpu", command: Sequence[str] = (), progress: Progress = silent
 ) -> Run:
     """Only the latency part of a suite, as a Run folder. Raises SuiteError if it has no `bench`."""
-    from arc_eval.pipeline.tables import write_trials  # tables are of what the stages give, this one's too
-
     if suite.bench is None:
         raise SuiteError(
             f"{suite.name}: nothing to time; add `bench: {{target: {{kind: local}}}}` to the suite"

@@ -1,4 +1,4 @@
-"""Rows that are not models: recordings of the prompts (the ceiling), recordings under wrong captions (the floor).
+"""What is no model: recordings of the prompts (the ceiling), the same under wrong captions (the floor).
 
 They pass through the same store, extractors and metrics as every model, so a metric that cannot
 tell them apart is seen to be blind.

@@ -5,11 +5,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from arc_eval.pipeline.bench import Timed
 from arc_eval.pipeline.clips import Facts
 from arc_eval.pipeline.folder import AUDIO
 from arc_eval.pipeline.generate import Outcome
 from arc_eval.pipeline.score import Scores
+from arc_eval.pipeline.trials import Timed
 from arc_eval.records.run import CLIP_COLUMNS, SCORE_COLUMNS, TRIAL_COLUMNS
 from arc_eval.store import publish
 

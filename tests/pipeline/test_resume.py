@@ -109,3 +109,24 @@ def test_an_interrupt_leaves_everything_usable(folder: Path, finished: tuple[Pat
     assert b"KeyboardInterrupt" in errors
     run(load_suite(folder / "suite.yaml"), folder / "run", store=Store(folder / "store"))
     assert outcome(folder / "run") == outcome(finished[0])
+
+
+def test_a_run_killed_in_its_bench_leaves_no_process_and_is_finished_by_the_next(model: Path, tmp_path: Path):
+    bench = {"target": {"kind": "local", "threads": 1}, "trials": 2000}
+    write_suite(tmp_path / "suite.yaml", suite_data(model, bench=bench))
+    process = started(tmp_path)
+    while not _benching(tmp_path / "run") and process.poll() is None:
+        time.sleep(0.02)
+    while len(timed := list(offspring(process))) < 2 and process.poll() is None:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(timed, timeout=20)
+    assert not alive
+    suite = load_suite(tmp_path / "suite.yaml", ["bench.trials=1"])
+    run(suite, tmp_path / "run", store=Store(tmp_path / "store"))
+    assert set(Run.read(tmp_path / "run").stages.values()) == {"done"}
+
+
+def _benching(folder: Path) -> bool:
+    return (folder / "run.json").exists() and Run.read(folder).stages.get("bench") == "running"

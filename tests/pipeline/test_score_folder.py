@@ -90,7 +90,7 @@ def test_real_sounds_are_at_no_distance_from_themselves(shared: Path, tmp_path: 
 
 
 def spoil(folder: Path) -> dict[str, str]:
-    """Damages five files in as many ways; clip id to what its row must say. The sixth is silent: a finding."""
+    """Damages five files in as many ways: clip id to what its row must say. A sixth is made silent."""
     (folder / "clip-00.wav").write_bytes(b"")
     (folder / "clip-01.flac").write_bytes((folder / "clip-01.flac").read_bytes()[:200])
     (folder / "clip-02.wav").write_bytes(b"this is not audio at all" * 20)
