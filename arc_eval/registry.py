@@ -44,7 +44,9 @@ def settings(group: str, data: Mapping[str, object], where: str) -> Settings:
     kind = data.get("kind")
     entry = _installed(group).get(str(kind))
     if entry is None:
-        raise SuiteError(f"{where}.kind: no {group.rstrip('s')} {kind!r}; {suggest(str(kind), _installed(group))}")
+        raise SuiteError(
+            f"{where}.kind: no {group.rstrip('s')} {kind!r}; {suggest(str(kind), _installed(group))}"
+        )
     try:
         cls = entry.load()
     except (ImportError, AttributeError) as error:

@@ -14,7 +14,14 @@ from arc_eval.errors import IncompleteError
 if TYPE_CHECKING:
     from arc_eval.store import Store
 
-Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes that generate side by side.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Processes that generate side by side; one for each core, or one for an accelerator.",
+    ),
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N prompts.")]
 
 
@@ -23,7 +30,7 @@ def run(
     overrides: Set = None,
     out: RunFolder = None,
     device: Device = "cpu",
-    workers: Workers = 1,
+    workers: Workers = None,
     limit: Limit = None,
     store: StoreRoot = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and run nothing.")] = False,
@@ -46,12 +53,19 @@ def run(
             folder,
             store=opened(store),
             device=device,
-            workers=workers,
+            workers=workers or usual_workers(device),
             limit=limit,
             command=command(),
             progress=progress,
         )
     finish(folder, as_json)
+
+
+def usual_workers(device: str) -> int:
+    """Processes that keep a machine busy: its cores, or the one accelerator."""
+    from arc_eval.targets.local import available_cores
+
+    return available_cores() if device == "cpu" else 1
 
 
 def check(suite: SuiteName, overrides: Set = None, limit: Limit = None, as_json: Json = False) -> None:

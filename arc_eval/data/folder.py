@@ -104,14 +104,17 @@ class Folder:
                 f"{self._listing}, line {entry.line}: how long should {entry.id!r} be? "
                 "Give the list a column `seconds`, or set `seconds`"
             )
-        samples, rate = read_audio(self._files[entry.id])
+        try:
+            samples, rate = read_audio(self._files[entry.id])
+        except AudioError:
+            return 0.0  # one damaged file must not cost the others; `audio` says what is wrong with it
         return samples.shape[-1] / rate
 
     def prompts(self) -> Sequence[Prompt]:
         """Every prompt of the list. Without a length in list or settings, the recording's own.
 
-        Raises DataError if there is no length at all, AudioError if the recording must be measured
-        and cannot be read.
+        That is 0 where the recording cannot be read: such a prompt can be counted, not generated.
+        Raises DataError if there is no length at all.
         """
         return self._prompts
 

@@ -92,10 +92,10 @@ class LatentGenerator:
         if len(prompts) != len(seeds):
             raise ValueError(f"{len(prompts)} prompts but {len(seeds)} seeds")
         for prompt in prompts:
-            if prompt.seconds > self.model.max_seconds:
+            if not 0 < prompt.seconds <= self.model.max_seconds:
                 raise DataError(
                     f"{prompt.id}: asks for {prompt.seconds:g} s; "
-                    f"this model makes {self.model.max_seconds:g} s at most"
+                    f"this model makes more than 0 and at most {self.model.max_seconds:g} s"
                 )
         known: dict[tuple[str, float], Conditioning] = {}
         clips: list[Tensor] = []

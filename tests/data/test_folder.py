@@ -224,3 +224,9 @@ def test_a_damaged_recording_is_named_when_it_is_heard(sounds: Path):
     assert source.audio("deep/rain").shape == (2, 4410)
     with pytest.raises(AudioError, match=r"bell\.wav: the file is empty"):
         source.audio("bell")
+
+
+def test_a_damaged_recording_costs_no_other_prompt_when_lengths_are_measured(sounds: Path):
+    listed(sounds, "file_name,caption\nbell.wav,a bell\ndeep/rain.flac,rain\n")
+    (sounds / "bell.wav").write_bytes(b"RIFF")
+    assert [prompt.seconds for prompt in opened(sounds).prompts()] == [0.0, 0.1]

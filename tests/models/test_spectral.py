@@ -8,7 +8,9 @@ import torch
 from arc_eval.models.features import BandLevels, StereoMel
 from arc_eval.models.spectral import SpectralConfig, SpectralDecoder, SpectralEncoder
 
-CONFIG = SpectralConfig(n_fft=1024, hop=256, mels=64, patch=4, hidden=16, blocks=1, latent_dim=8, phase_iterations=8)
+CONFIG = SpectralConfig(
+    n_fft=1024, hop=256, mels=64, patch=4, hidden=16, blocks=1, latent_dim=8, phase_iterations=8
+)
 LENGTH = 16 * 4 * 256
 
 

@@ -76,7 +76,9 @@ def autoencoder(recipes: Written, cache: Path, tmp_path_factory: pytest.TempPath
     from arc_eval.training.loop import train
     from arc_eval.training.recipe import load_recipe
 
-    recipe = load_recipe(recipes({"kind": "autoencoder", "model": SPECTRAL, "seconds": 0.4, "optimiser": RATE}))
+    recipe = load_recipe(
+        recipes({"kind": "autoencoder", "model": SPECTRAL, "seconds": 0.4, "optimiser": RATE})
+    )
     return train(recipe, tmp_path_factory.mktemp("autoencoder"), cache=cache)
 
 

@@ -56,7 +56,9 @@ def test_a_resumed_training_is_bit_identical_to_an_uninterrupted_one(
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_a_killed_training_leaves_a_checkpoint_that_loads(pretrain: Path, cache: Path, tmp_path: Path) -> None:
+def test_a_killed_training_leaves_a_checkpoint_that_loads(
+    pretrain: Path, cache: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "killed"
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(pretrain), str(out), str(cache)])
     deadline = time.monotonic() + STARTED

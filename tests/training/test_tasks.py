@@ -73,9 +73,7 @@ def test_without_the_contrastive_term_no_caption_is_exchanged(
     assert "contrastive" not in task.step(1, torch.Generator().manual_seed(0))
 
 
-def test_the_autoencoder_learns_to_reconstruct(
-    recipes: Written, cache: Path, tmp_path: Path
-) -> None:
+def test_the_autoencoder_learns_to_reconstruct(recipes: Written, cache: Path, tmp_path: Path) -> None:
     own = {"kind": "autoencoder", "model": SPECTRAL, "seconds": 0.4, "steps": 60, "optimiser": RATE}
     train(load_recipe(recipes(own)), tmp_path, cache=cache)
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -85,10 +83,14 @@ def test_the_autoencoder_learns_to_reconstruct(
 @pytest.mark.parametrize("kind", ["tagger", "clap"])
 def test_the_extractors_learn(kind: str, recipes: Written, cache: Path, tmp_path: Path) -> None:
     front = {"n_fft": 1024, "hop": 512, "mels": 16, "width": 16, "blocks": 1, "features": 8}
-    model = front if kind == "tagger" else {
-        "audio": front,
-        "text": {"vocabulary": 64, "max_length": 6, "width": 16, "depth": 1, "heads": 2},
-    }
+    model = (
+        front
+        if kind == "tagger"
+        else {
+            "audio": front,
+            "text": {"vocabulary": 64, "max_length": 6, "width": 16, "depth": 1, "heads": 2},
+        }
+    )
     own = {"kind": kind, "model": model, "seconds": 0.4, "steps": 60, "optimiser": {"lr": 5e-3, "warmup": 2}}
     train(load_recipe(recipes(own)), tmp_path, cache=cache)
     log = [json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
