@@ -148,7 +148,7 @@ class Evidence:
     with the recording of its caption."""
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Column names of an extractor whose features are classes, by extractor name."""
-    counts: Counts = Counts(0, 0, 0)
+    counts: Counts = field(default_factory=lambda: Counts(0, 0, 0))
 
 
 class Metric(Protocol):

@@ -1,6 +1,7 @@
 """Training the spectral autoencoder: band levels in, band levels out, through a narrow latent.
 
-The loss is the absolute error of levels and leans, weighted by loudness, plus a small pull of the latent towards a unit Gaussian.
+The loss is the absolute error of levels and leans, weighted by loudness, plus a small pull of the
+latent towards a unit Gaussian.
 """
 
 import math

@@ -40,7 +40,10 @@ class Encoding(Protocol):
         ...
 
     def encoder(self) -> Callable[[Tensor], Tensor]:
-        """Loads the function: float32[clip, 2, time] (or what `over` gives) to float32[clip, feature, frame]."""
+        """Loads the function: audio float32[clip, 2, time], or what `over` gives, to its encoding.
+
+        That is float32[clip, feature, frame], one length for all clips of a source.
+        """
         ...
 
 

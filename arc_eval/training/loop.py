@@ -83,7 +83,8 @@ def _refuse_nan(figures: Mapping[str, float], step: int) -> None:
     bad = [name for name, value in figures.items() if not math.isfinite(value)]
     if bad:
         raise TrainingError(
-            f"step {step}: {', '.join(bad)} not finite; the last checkpoint is sound: lower the rate and resume"
+            f"step {step}: {', '.join(bad)} not finite; the last checkpoint is from before: "
+            "start again from its parents with a lower rate"
         )
 
 
