@@ -20,23 +20,17 @@ from arc_eval.contracts import Progress, silent
 from arc_eval.losses import adversarial
 from arc_eval.losses.times import draw_times
 from arc_eval.models.conditioning import Conditioning
-from arc_eval.models.diffusion import LatentDiffusion
 from arc_eval.models.discriminator import Discriminator
-from arc_eval.models.weights import weights_digest
-from arc_eval.training.batches import Batch, Batches, TimeName, quantile
-from arc_eval.training.ema import ExponentialAverage
-from arc_eval.training.latents import encode_latents
-from arc_eval.training.optimise import adamw, descend, learning_rate
-from arc_eval.training.recipe import Optimisation, Recipe
-from arc_eval.training.student import load_student, publish_student
+from arc_eval.training.batches import Batch, TimeName, quantile
+from arc_eval.training.learner import Learner
+from arc_eval.training.recipe import Optimisation
+from arc_eval.training.student import Student, StudentRecipe
 from arc_eval.training.task import Stateful
 
 
-class ArcRecipe(Recipe):
-    """`teacher` is a pre-trained model's folder, `autoencoder` the one its latents come from."""
+class ArcRecipe(StudentRecipe):
+    """ARC post-training of a pre-trained model."""
 
-    teacher: str
-    autoencoder: str
     generator_times: TimeName = "logsnr_uniform"
     discriminator_times: TimeName = "trunc_logit_normal"
     adversarial: Literal["relativistic", "least_squares"] = "relativistic"
@@ -44,7 +38,6 @@ class ArcRecipe(Recipe):
     discriminator_layer: int = Field(ge=0)
     """The last DiT block of the discriminator, 0-based."""
     head_stages: int = Field(default=4, ge=1)
-    optimiser: Optimisation
     discriminator_optimiser: Optimisation
 
     def task(self, cache: Path, progress: Progress = silent) -> "ArcTask":
@@ -56,50 +49,24 @@ class ArcTask:
 
     def __init__(self, recipe: ArcRecipe, cache: Path, progress: Progress) -> None:
         torch.manual_seed(recipe.seed)  # the head's initial weights only; steps draw from their own streams
-        data = encode_latents(recipe, recipe.autoencoder, cache, progress)
         self.recipe = recipe
-        self.model = load_student(recipe.teacher)
+        self.student = Student(recipe, cache, progress)
         self.discriminator = Discriminator.of(
-            self.model.dit, recipe.discriminator_layer, stages=recipe.head_stages
+            self.student.model.dit, recipe.discriminator_layer, stages=recipe.head_stages
         )
-        self.batches = Batches(data, recipe, self.model.config.model.pretransform.scale)
-        self.optimiser = adamw(self.model.dit, recipe.optimiser)
-        self.discriminator_optimiser = adamw(self.discriminator, recipe.discriminator_optimiser)
-        self.average: ExponentialAverage[LatentDiffusion] = ExponentialAverage(self.model, recipe.ema)
-        self.state: Mapping[str, Stateful] = {
-            "model": self.model,
-            "optimiser": self.optimiser,
-            "average": self.average,
-            "discriminator": self.discriminator,
-            "discriminator_optimiser": self.discriminator_optimiser,
-        }
-        self.facts = {
-            "data_digest": data.digest,
-            "parents": {
-                "autoencoder": weights_digest(recipe.autoencoder),
-                "teacher": weights_digest(recipe.teacher),
-            },
-        }
+        self.critic = Learner(self.discriminator, recipe.discriminator_optimiser, recipe)
+        self.state: Mapping[str, Stateful] = {"student": self.student.learner, "discriminator": self.critic}
+        self.facts = self.student.facts
 
     def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
-        batch = self.batches.at(step)
-        with torch.no_grad():
-            conditioning = self.model.condition(batch.prompts)
-        train = self._train_generator if step % 2 == 0 else self._train_discriminator
+        batch = self.student.batches.at(step)
+        conditioning = self.student.condition(batch)
+        generator_turn = step % 2 == 0
+        train = self._train_generator if generator_turn else self._train_discriminator
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
             loss, figures = train(batch, conditioning, rng)
-        generator_turn = step % 2 == 0
-        settings = self.recipe.optimiser if generator_turn else self.recipe.discriminator_optimiser
-        norm = descend(
-            self.optimiser if generator_turn else self.discriminator_optimiser,
-            loss,
-            (self.model.dit if generator_turn else self.discriminator).parameters(),
-            rate=learning_rate(settings, step, self.recipe.steps),
-            clip_norm=self.recipe.clip_norm,
-        )
-        if generator_turn:
-            self.average.update()
-        return {**figures, "norm": norm}
+        learner = self.student.learner if generator_turn else self.critic
+        return {**figures, "norm": learner.learn(loss, step)}
 
     def _train_generator(
         self, batch: Batch, conditioning: Conditioning, rng: torch.Generator
@@ -140,8 +107,7 @@ class ArcTask:
 
     def _generated(self, batch: Batch, conditioning: Conditioning, rng: torch.Generator) -> Tensor:
         t = draw_times(quantile(self.recipe.generator_times), len(batch.prompts), rng)
-        x = flow.interpolate(batch.latents, torch.randn(batch.latents.shape, generator=rng), t)
-        return flow.denoised(x, self.model.velocity(x, t, conditioning), t)
+        return self.student.generate(batch, conditioning, t, rng)
 
     def _renoising(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         s = draw_times(quantile(self.recipe.discriminator_times), len(batch.prompts), rng)
@@ -152,4 +118,4 @@ class ArcTask:
         return self.discriminator(flow.interpolate(latents, noise, s), s, conditioning).float()  # type: ignore[no-any-return]
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
-        publish_student(self.average.average, folder, manifest)
+        self.student.publish(folder, manifest)

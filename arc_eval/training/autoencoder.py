@@ -20,9 +20,8 @@ from arc_eval.models.bottleneck import Posterior
 from arc_eval.models.features import LEVEL_SCALE, BandLevels
 from arc_eval.models.spectral import SpectralConfig, SpectralDecoder, SpectralEncoder
 from arc_eval.training.data import Encoded, batch_indices, encode
-from arc_eval.training.ema import ExponentialAverage
 from arc_eval.training.features import FeatureEncoding, whole_frames
-from arc_eval.training.optimise import adamw, descend, learning_rate
+from arc_eval.training.learner import Learner
 from arc_eval.training.recipe import Optimisation, Recipe
 from arc_eval.training.task import Stateful
 
@@ -49,13 +48,8 @@ class AutoencoderTask:
         self.recipe, self.data = recipe, data
         self.encoder, self.decoder = SpectralEncoder(recipe.model), SpectralDecoder(recipe.model)
         self.network = Autoencoder(self.encoder, self.decoder)
-        self.optimiser = adamw(self.network, recipe.optimiser)
-        self.average = ExponentialAverage(self.network, recipe.ema)
-        self.state: Mapping[str, Stateful] = {
-            "network": self.network,
-            "optimiser": self.optimiser,
-            "average": self.average,
-        }
+        self.learner = Learner(self.network, recipe.optimiser, recipe)
+        self.state: Mapping[str, Stateful] = {"network": self.learner}
         self.facts = {"data_digest": data.digest}
 
     def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
@@ -66,9 +60,7 @@ class AutoencoderTask:
         error, lean_error = reconstruction_error(self.decoder.expand(latent.sample(noise)), features)
         divergence = latent.divergence() / latent.mean.shape[1]
         loss = error + recipe.lean_weight * lean_error + recipe.kl_weight * divergence
-        rate = learning_rate(recipe.optimiser, step, recipe.steps)
-        norm = descend(self.optimiser, loss, self.network.parameters(), rate=rate, clip_norm=recipe.clip_norm)
-        self.average.update()
+        norm = self.learner.learn(loss, step)
         return {"level": error.item(), "lean": lean_error.item(), "kl": divergence.item(), "norm": norm}
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -90,7 +82,7 @@ class AutoencoderTask:
                 }
             ),
         )
-        save_autoencoder(self.average.average, config, folder, manifest)
+        save_autoencoder(self.learner.average, config, folder, manifest)
 
 
 def reconstruction_error(

@@ -24,23 +24,19 @@ from arc_eval.losses.times import draw_times
 from arc_eval.models.conditioning import Conditioning
 from arc_eval.models.diffusion import LatentDiffusion
 from arc_eval.models.discriminator import ConvHead
-from arc_eval.models.weights import load_model, weights_digest
+from arc_eval.models.weights import load_model
 from arc_eval.samplers.guidance import guided
 from arc_eval.samplers.schedule import log_snr_times
-from arc_eval.training.batches import Batch, Batches, TimeName, quantile
-from arc_eval.training.ema import ExponentialAverage
-from arc_eval.training.latents import encode_latents
-from arc_eval.training.optimise import adamw, descend, learning_rate
-from arc_eval.training.recipe import Optimisation, Recipe
-from arc_eval.training.student import load_student, publish_student
+from arc_eval.training.batches import Batch, TimeName, quantile
+from arc_eval.training.learner import Learner
+from arc_eval.training.recipe import Optimisation
+from arc_eval.training.student import Student, StudentRecipe, load_student
 from arc_eval.training.task import Stateful
 
 
-class DistillRecipe(Recipe):
+class DistillRecipe(StudentRecipe):
     """`steps` counts updates of either network: one of the student, then `fake_updates` of the other."""
 
-    teacher: str
-    autoencoder: str
     sampling_steps: int = Field(default=8, ge=1)
     guidance: float = 3.0
     matching_times: TimeName = "uniform"
@@ -49,7 +45,6 @@ class DistillRecipe(Recipe):
     adversarial_weight: float = Field(default=0.05, ge=0)
     head_layer: int = Field(ge=0)
     head_stages: int = Field(default=4, ge=1)
-    optimiser: Optimisation
     fake_optimiser: Optimisation
 
     def task(self, cache: Path, progress: Progress = silent) -> "DistillTask":
@@ -75,51 +70,24 @@ class DistillTask:
 
     def __init__(self, recipe: DistillRecipe, cache: Path, progress: Progress) -> None:
         torch.manual_seed(recipe.seed)  # the head's initial weights only; steps draw from their own streams
-        data = encode_latents(recipe, recipe.autoencoder, cache, progress)
         self.recipe = recipe
+        self.student = Student(recipe, cache, progress)
         self.teacher = load_model(recipe.teacher).requires_grad_(False)
-        self.model = load_student(recipe.teacher)
         self.fake = FakeScore(load_student(recipe.teacher), recipe.head_layer, recipe.head_stages)
-        self.batches = Batches(data, recipe, self.model.config.model.pretransform.scale)
+        self.follower = Learner(self.fake, recipe.fake_optimiser, recipe)
         self.levels = log_snr_times(recipe.sampling_steps)[:-1]
-        self.optimiser = adamw(self.model.dit, recipe.optimiser)
-        self.fake_optimiser = adamw(self.fake, recipe.fake_optimiser)
-        self.average: ExponentialAverage[LatentDiffusion] = ExponentialAverage(self.model, recipe.ema)
-        self.state: Mapping[str, Stateful] = {
-            "model": self.model,
-            "optimiser": self.optimiser,
-            "average": self.average,
-            "fake": self.fake,
-            "fake_optimiser": self.fake_optimiser,
-        }
-        self.facts = {
-            "data_digest": data.digest,
-            "parents": {
-                "autoencoder": weights_digest(recipe.autoencoder),
-                "teacher": weights_digest(recipe.teacher),
-            },
-        }
+        self.state: Mapping[str, Stateful] = {"student": self.student.learner, "fake": self.follower}
+        self.facts = self.student.facts
 
     def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
-        recipe = self.recipe
-        batch = self.batches.at(step)
-        with torch.no_grad():
-            conditioning = self.model.condition(batch.prompts)
-        student_turn = step % (1 + recipe.fake_updates) == 0
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-            train = self._train_student if student_turn else self._train_fake
+        batch = self.student.batches.at(step)
+        conditioning = self.student.condition(batch)
+        student_turn = step % (1 + self.recipe.fake_updates) == 0
+        train = self._train_student if student_turn else self._train_fake
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
             loss, figures = train(batch, conditioning, rng)
-        settings = recipe.optimiser if student_turn else recipe.fake_optimiser
-        norm = descend(
-            self.optimiser if student_turn else self.fake_optimiser,
-            loss,
-            (self.model.dit if student_turn else self.fake).parameters(),
-            rate=learning_rate(settings, step, recipe.steps),
-            clip_norm=recipe.clip_norm,
-        )
-        if student_turn:
-            self.average.update()
-        return {**figures, "norm": norm}
+        learner = self.student.learner if student_turn else self.follower
+        return {**figures, "norm": learner.learn(loss, step)}
 
     def _train_student(
         self, batch: Batch, conditioning: Conditioning, rng: torch.Generator
@@ -160,10 +128,9 @@ class DistillTask:
         return loss + telling, {**figures, "telling": telling.item()}
 
     def _generated(self, batch: Batch, conditioning: Conditioning, rng: torch.Generator) -> Tensor:
-        """The student's clean latents, from recordings noised to a level it will be sampled at."""
+        """From recordings noised to a level that the student will be sampled at."""
         t = self.levels[torch.randint(len(self.levels), (len(batch.prompts),), generator=rng)]
-        x = flow.interpolate(batch.latents, torch.randn(batch.latents.shape, generator=rng), t)
-        return flow.denoised(x, self.model.velocity(x, t, conditioning), t)
+        return self.student.generate(batch, conditioning, t, rng)
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
-        publish_student(self.average.average, folder, manifest)
+        self.student.publish(folder, manifest)

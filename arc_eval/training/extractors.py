@@ -20,9 +20,8 @@ from arc_eval.models.features import LEVEL_SCALE, BandLevels
 from arc_eval.models.spectral import SpectralConfig
 from arc_eval.models.tiny_extractors import Clap, ClapConfig, Tagger, TaggerConfig
 from arc_eval.training.data import Encoded, batch_indices, encode
-from arc_eval.training.ema import ExponentialAverage
 from arc_eval.training.features import FeatureEncoding
-from arc_eval.training.optimise import adamw, descend, learning_rate
+from arc_eval.training.learner import Learner
 from arc_eval.training.recipe import Optimisation, Recipe
 from arc_eval.training.task import Stateful
 
@@ -58,13 +57,8 @@ class TaggerTask:
         self.recipe, self.data = recipe, data
         self.labels = tuple(sorted({tag for prompt in data.prompts for tag in prompt.tags}))
         self.network = Tagger(TaggerConfig(audio=recipe.model, labels=self.labels))
-        self.optimiser = adamw(self.network, recipe.optimiser)
-        self.average = ExponentialAverage(self.network, recipe.ema)
-        self.state: Mapping[str, Stateful] = {
-            "network": self.network,
-            "optimiser": self.optimiser,
-            "average": self.average,
-        }
+        self.learner = Learner(self.network, recipe.optimiser, recipe)
+        self.state: Mapping[str, Stateful] = {"network": self.learner}
         self.facts = {"data_digest": data.digest}
 
     def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
@@ -75,13 +69,11 @@ class TaggerTask:
         expected = torch.tensor([[(label in t) / len(t) for label in self.labels] for t in tags])
         loss = F.cross_entropy(logits, expected)
         hits = expected.gather(1, logits.argmax(1, keepdim=True)) > 0
-        rate = learning_rate(recipe.optimiser, step, recipe.steps)
-        norm = descend(self.optimiser, loss, self.network.parameters(), rate=rate, clip_norm=recipe.clip_norm)
-        self.average.update()
+        norm = self.learner.learn(loss, step)
         return {"loss": loss.item(), "recognised": hits.float().mean().item(), "norm": norm}
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
-        save_extractor(self.average.average, "tiny-tagger", self.network.config, folder, manifest)
+        save_extractor(self.learner.average, "tiny-tagger", self.network.config, folder, manifest)
 
 
 class ClapTask:
@@ -90,13 +82,8 @@ class ClapTask:
     def __init__(self, recipe: ClapRecipe, data: Encoded) -> None:
         self.recipe, self.data = recipe, data
         self.network = Clap(recipe.model)
-        self.optimiser = adamw(self.network, recipe.optimiser)
-        self.average = ExponentialAverage(self.network, recipe.ema)
-        self.state: Mapping[str, Stateful] = {
-            "network": self.network,
-            "optimiser": self.optimiser,
-            "average": self.average,
-        }
+        self.learner = Learner(self.network, recipe.optimiser, recipe)
+        self.state: Mapping[str, Stateful] = {"network": self.learner}
         self.facts = {"data_digest": data.digest}
 
     def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
@@ -109,13 +96,11 @@ class ClapTask:
         scale = self.network.log_scale.exp().clamp_max(100.0)
         loss = matching_loss(clips, captions, texts, scale)
         hits = (clips @ captions.T).argmax(1) == torch.arange(len(texts))
-        rate = learning_rate(recipe.optimiser, step, recipe.steps)
-        norm = descend(self.optimiser, loss, self.network.parameters(), rate=rate, clip_norm=recipe.clip_norm)
-        self.average.update()
+        norm = self.learner.learn(loss, step)
         return {"loss": loss.item(), "matched": hits.float().mean().item(), "norm": norm}
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
-        save_extractor(self.average.average, "tiny-clap", self.network.config, folder, manifest)
+        save_extractor(self.learner.average, "tiny-clap", self.network.config, folder, manifest)
 
 
 def varied(features: Tensor, rng: torch.Generator, *, decibels: float = 6.0) -> Tensor:

@@ -20,9 +20,8 @@ from arc_eval.models.diffusion import LatentDiffusion
 from arc_eval.models.schema import parse_part
 from arc_eval.models.weights import build_model, save_model, weights_digest
 from arc_eval.training.batches import Batches, TimeName, quantile
-from arc_eval.training.ema import ExponentialAverage
 from arc_eval.training.latents import encode_latents, spread
-from arc_eval.training.optimise import adamw, descend, learning_rate
+from arc_eval.training.learner import Learner
 from arc_eval.training.recipe import Optimisation, Recipe
 from arc_eval.training.task import Stateful
 
@@ -49,13 +48,8 @@ class PretrainTask:
         self.recipe = recipe
         self.model = _new_model(recipe, spread(data))
         self.batches = Batches(data, recipe, self.model.config.model.pretransform.scale)
-        self.optimiser = adamw(self.model, recipe.optimiser)
-        self.average: ExponentialAverage[LatentDiffusion] = ExponentialAverage(self.model, recipe.ema)
-        self.state: Mapping[str, Stateful] = {
-            "model": self.model,
-            "optimiser": self.optimiser,
-            "average": self.average,
-        }
+        self.learner = Learner(self.model, recipe.optimiser, recipe)
+        self.state: Mapping[str, Stateful] = {"model": self.learner}
         self.facts = {
             "data_digest": data.digest,
             "parents": {"autoencoder": weights_digest(recipe.autoencoder)},
@@ -73,13 +67,10 @@ class PretrainTask:
             loss = rectified_flow_loss(
                 lambda x, t: self.model.velocity(x, t, conditioning), batch.latents, noise, times
             )
-        rate = learning_rate(recipe.optimiser, step, recipe.steps)
-        norm = descend(self.optimiser, loss, self.model.parameters(), rate=rate, clip_norm=recipe.clip_norm)
-        self.average.update()
-        return {"loss": loss.item(), "norm": norm}
+        return {"loss": loss.item(), "norm": self.learner.learn(loss, step)}
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
-        save_model(self.average.average, folder, manifest, dtype=torch.float16)
+        save_model(self.learner.average, folder, manifest, dtype=torch.float16)
 
 
 def _new_model(recipe: PretrainRecipe, scale: float) -> LatentDiffusion:

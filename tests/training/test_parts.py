@@ -46,14 +46,14 @@ def test_the_average_of_constant_weights_is_those_weights() -> None:
 def test_the_average_follows_its_recurrence() -> None:
     layer = nn.Linear(1, 1, bias=False)
     average = ExponentialAverage(layer, 0.5)
-    expected = float(layer.weight)
+    expected = layer.weight.item()
     for update in range(1, 6):
         with torch.no_grad():
             layer.weight.fill_(float(update))
         average.update()
         decay = min(0.5, 1 - (1 + update) ** -0.75)
         expected = decay * expected + (1 - decay) * update
-    assert float(average.average.weight) == pytest.approx(expected, rel=1e-6)
+    assert average.average.weight.item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_matching_by_chance_costs_the_log_of_the_choices() -> None:

@@ -55,8 +55,8 @@ def test_generator_and_discriminator_take_turns_and_leave_each_other_alone(
     task = load_recipe(_student("arc", teacher, autoencoder, recipes)).task(cache)
     assert isinstance(task, ArcTask)
     for step, mover, other in [
-        (0, task.model.dit, task.discriminator),
-        (1, task.discriminator, task.model.dit),
+        (0, task.student.model.dit, task.discriminator),
+        (1, task.discriminator, task.student.model.dit),
     ]:
         before = [[p.clone() for p in part.parameters()] for part in (mover, other)]
         task.step(step, torch.Generator().manual_seed(step))
