@@ -18,6 +18,7 @@ from arc_eval.errors import ArcEvalError, IncompleteError, SuiteError
 from arc_eval.pipeline.draft import Draft
 from arc_eval.pipeline.folder import RunFolder, opened
 from arc_eval.pipeline.plan import PlannedSystem, chosen_prompts, planned
+from arc_eval.pipeline.pool import deaf_children
 from arc_eval.pipeline.tables import write_trials
 from arc_eval.pipeline.trials import Timed, Trial
 from arc_eval.records.prompt import Prompt
@@ -111,7 +112,8 @@ class _Worker:
         context = get_context("spawn")
         self._end, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, target, part), daemon=True)
-        self._process.start()
+        with deaf_children():
+            self._process.start()
         theirs.close()
 
     def __enter__(self) -> "_Worker":

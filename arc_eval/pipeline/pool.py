@@ -47,6 +47,22 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes started inside never hear Ctrl-C, not even while they import; the parent hears it after.
+
+    A blocked signal stays blocked in a child and waits in the parent, so none is lost.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Pool:
     """A number of workers; with one, the work is done here. Processes start with the first task."""
 
@@ -83,7 +99,8 @@ class Pool:
         try:
             # A queue of two for each worker: an error is seen soon, and nobody waits for work.
             for item in waiting:
-                running.add(self._executor.submit(task, item))
+                with deaf_children():
+                    running.add(self._executor.submit(task, item))
                 if len(running) >= 2 * self.workers:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in done)
