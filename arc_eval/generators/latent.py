@@ -40,7 +40,10 @@ SAMPLERS: Mapping[str, Sampler] = {
     "dpmpp-2m": lambda velocity, x, times, renoise: dpmpp_2m(velocity, x, times),
 }
 
-CODE = ("arc_eval.models", "arc_eval.samplers", "arc_eval.generators", "arc_eval.flow", "arc_eval.seeding")
+CODE = (
+    "arc_eval.dsp", "arc_eval.flow", "arc_eval.generators", "arc_eval.models", "arc_eval.records",
+    "arc_eval.samplers", "arc_eval.seeding",
+)  # fmt: skip
 """The modules that decide a clip."""
 
 

@@ -42,7 +42,7 @@ class Recordings:
         self._source = source
         self._stand_ins = stand_ins
         self._known = {prompt.id for prompt in source.prompts()}
-        self._identity = {**source.identity(), "code": code_digest(source)}
+        self._identity = {**source.identity(), "code": code_digest(source, "arc_eval.dsp")}
 
     def origin(self, prompt: Prompt, take: int) -> Mapping[str, str]:
         """The source and the recording's name in it. Raises AudioError if the source does not know it."""

@@ -112,7 +112,7 @@ def paired_items(part: Part, prompts: Sequence[Prompt], takes: int) -> list[Item
 
 
 def _identity(source: DataSource) -> dict[str, str]:
-    return {**source.identity(), "code": code_digest(source)}
+    return {**source.identity(), "code": code_digest(source, "arc_eval.dsp")}
 
 
 def _item(owner: str, part: Part, identity: Mapping[str, str], name: str, take: int) -> Item:

@@ -12,8 +12,11 @@ from arc_eval.records.audio import clip_id
 from arc_eval.records.prompt import Prompt
 from arc_eval.records.run import Role
 from arc_eval.seeding import clip_seed
-from arc_eval.store import digest_of
+from arc_eval.store import digest_of, source_digest
 from arc_eval.suite import Part, Suite
+
+STORED = ("arc_eval.dsp", "arc_eval.extractors.health", "arc_eval.pipeline.clips")
+"""The modules that turn samples into a stored clip and its facts."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,11 @@ def _recorded(
 
 def _found(source: Recorded, prompt: Prompt, take: int) -> Job:
     try:
-        return Job(prompt, take, 0, digest_of({"recording": source.origin(prompt, take)}))
+        decides = {
+            "recording": source.origin(prompt, take),
+            "code": source_digest(type(source).__module__, *STORED),
+        }
+        return Job(prompt, take, 0, digest_of(decides))
     except AudioError as error:
         return Job(prompt, take, 0, "", str(error))
 
@@ -106,5 +113,11 @@ def _generators(suite: Suite, prompts: Sequence[Prompt], device: str) -> Iterato
 
 
 def _job(identity: Mapping[str, str], prompt: Prompt, take: int, seed: int) -> Job:
-    decides = {"generator": identity, "text": prompt.text, "seconds": prompt.seconds, "seed": seed}
+    decides = {
+        "generator": identity,
+        "text": prompt.text,
+        "seconds": prompt.seconds,
+        "seed": seed,
+        "code": source_digest(*STORED),
+    }
     return Job(prompt, take, seed, digest_of(decides))

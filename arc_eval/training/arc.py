@@ -41,6 +41,7 @@ class ArcRecipe(StudentRecipe):
     discriminator_optimiser: Optimisation
 
     def task(self, cache: Path, progress: Progress = silent) -> "ArcTask":
+        """Encodes the recordings (or finds them encoded) and builds the networks."""
         return ArcTask(self, cache, progress)
 
 
@@ -59,6 +60,7 @@ class ArcTask:
         self.facts = self.student.facts
 
     def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
+        """Trains the student at even steps, the discriminator at odd ones; logs losses and gradient norm."""
         batch = self.student.batches.at(step)
         conditioning = self.student.condition(batch)
         generator_turn = step % 2 == 0
@@ -118,4 +120,5 @@ class ArcTask:
         return self.discriminator(flow.interpolate(latents, noise, s), s, conditioning).float()  # type: ignore[no-any-return]
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        """Writes the averaged student."""
         self.student.publish(folder, manifest)

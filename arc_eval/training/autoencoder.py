@@ -36,6 +36,7 @@ class AutoencoderRecipe(Recipe):
     optimiser: Optimisation
 
     def task(self, cache: Path, progress: Progress = silent) -> "AutoencoderTask":
+        """Encodes the recordings (or finds them encoded) and builds the networks."""
         torch.manual_seed(self.seed)  # initial weights only; steps draw from their own streams
         data = encode(self.data, self.examples, FeatureEncoding(self.model, self.seconds), cache, progress)
         return AutoencoderTask(self, data)
@@ -53,6 +54,7 @@ class AutoencoderTask:
         self.facts = {"data_digest": data.digest}
 
     def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
+        """Reconstructs one batch; logs the errors, the divergence and the gradient norm."""
         recipe = self.recipe
         features = self.data.rows(batch_indices(len(self.data), recipe.batch, recipe.seed, step))
         latent = Posterior.of(self.encoder.compress(features))

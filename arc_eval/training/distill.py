@@ -48,6 +48,7 @@ class DistillRecipe(StudentRecipe):
     fake_optimiser: Optimisation
 
     def task(self, cache: Path, progress: Progress = silent) -> "DistillTask":
+        """Encodes the recordings (or finds them encoded) and builds the networks."""
         return DistillTask(self, cache, progress)
 
 
@@ -80,6 +81,7 @@ class DistillTask:
         self.facts = self.student.facts
 
     def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
+        """Trains the student once, then the fake-score network `fake_updates` times; logs losses and norm."""
         batch = self.student.batches.at(step)
         conditioning = self.student.condition(batch)
         student_turn = step % (1 + self.recipe.fake_updates) == 0
@@ -133,4 +135,5 @@ class DistillTask:
         return self.student.generate(batch, conditioning, t, rng)
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        """Writes the averaged student."""
         self.student.publish(folder, manifest)

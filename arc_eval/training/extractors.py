@@ -34,6 +34,7 @@ class TaggerRecipe(Recipe):
     optimiser: Optimisation
 
     def task(self, cache: Path, progress: Progress = silent) -> "TaggerTask":
+        """Encodes the recordings (or finds them encoded) and builds the networks."""
         torch.manual_seed(self.seed)  # initial weights only; steps draw from their own streams
         return TaggerTask(self, _features(self, self.model, self.seconds, cache, progress))
 
@@ -46,6 +47,7 @@ class ClapRecipe(Recipe):
     optimiser: Optimisation
 
     def task(self, cache: Path, progress: Progress = silent) -> "ClapTask":
+        """Encodes the recordings (or finds them encoded) and builds the networks."""
         torch.manual_seed(self.seed)  # initial weights only; steps draw from their own streams
         return ClapTask(self, _features(self, self.model.audio, self.seconds, cache, progress))
 
@@ -62,6 +64,7 @@ class TaggerTask:
         self.facts = {"data_digest": data.digest}
 
     def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
+        """Learns from one batch; logs the loss, the hits and the gradient norm."""
         recipe = self.recipe
         indices = batch_indices(len(self.data), recipe.batch, recipe.seed, step)
         logits = self.network.logits(varied(self.data.rows(indices), rng))
@@ -73,6 +76,7 @@ class TaggerTask:
         return {"loss": loss.item(), "recognised": hits.float().mean().item(), "norm": norm}
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        """Writes the averaged extractor."""
         save_extractor(self.learner.average, "tiny-tagger", self.network.config, folder, manifest)
 
 
@@ -87,6 +91,7 @@ class ClapTask:
         self.facts = {"data_digest": data.digest}
 
     def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
+        """Learns from one batch; logs the loss, the hits and the gradient norm."""
         recipe = self.recipe
         indices = batch_indices(len(self.data), recipe.batch, recipe.seed, step)
         texts = [self.data.prompts[i].text for i in indices.tolist()]
@@ -100,6 +105,7 @@ class ClapTask:
         return {"loss": loss.item(), "matched": hits.float().mean().item(), "norm": norm}
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        """Writes the averaged extractor."""
         save_extractor(self.learner.average, "tiny-clap", self.network.config, folder, manifest)
 
 

@@ -18,9 +18,11 @@ class FeatureEncoding:
 
     @property
     def over(self) -> None:
+        """Nothing: it reads audio."""
         return None
 
     def identity(self) -> Mapping[str, str]:
+        """Everything that decides the result."""
         c = self.config
         return {
             "features": f"stereo-mel-1:{c.sample_rate}:{c.n_fft}:{c.hop}:{c.mels}",

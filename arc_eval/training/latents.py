@@ -26,9 +26,11 @@ class LatentEncoding:
 
     @property
     def over(self) -> None:
+        """Nothing: it reads audio."""
         return None
 
     def identity(self) -> Mapping[str, str]:
+        """Everything that decides the result."""
         return {"latents": weights_digest(self.autoencoder)}
 
     def encoder(self) -> Callable[[Tensor], Tensor]:
@@ -45,6 +47,7 @@ class SpectralLatentEncoding:
     over: FeatureEncoding
 
     def identity(self) -> Mapping[str, str]:
+        """Everything that decides the result."""
         return {"latents over features": weights_digest(self.autoencoder), **self.over.identity()}
 
     def encoder(self) -> Callable[[Tensor], Tensor]:

@@ -4,6 +4,7 @@ A step's random draws come from a stream seeded by the recipe's seed and the ste
 resumed training draws what an uninterrupted one would have drawn.
 """
 
+import io
 import json
 import math
 import os
@@ -12,6 +13,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -90,17 +92,39 @@ def _refuse_nan(figures: Mapping[str, float], step: int) -> None:
 
 def _save(task: Task, path: Path, recipe: Recipe, step: int, seconds: float) -> None:
     state = {name: part.state_dict() for name, part in task.state.items()}
+    content = io.BytesIO()
+    saved = {"recipe": recipe.digest(), "facts": dict(task.facts), "step": step, "seconds": seconds}
+    torch.save({**saved, "state": state}, content)
     partial = path.with_suffix(".partial")
-    torch.save({"recipe": recipe.digest(), "step": step, "seconds": seconds, "state": state}, partial)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(content.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise TrainingError(
+            f"{path}: cannot be written: {error.strerror or error}; the checkpoint before it is whole: "
+            "make room and add --resume"
+        ) from error
 
 
 def _restore(task: Task, path: Path, recipe: Recipe) -> tuple[int, float]:
-    saved = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, UnpicklingError) as error:
+        raise TrainingError(
+            f"{path}: not a checkpoint that can be read ({error}); choose another --out"
+        ) from error
     if saved["recipe"] != recipe.digest():
         raise TrainingError(f"{path} belongs to another recipe (or other --set values); choose another --out")
+    changed = [name for name, fact in task.facts.items() if saved["facts"].get(name) != fact]
+    if changed:
+        raise TrainingError(
+            f"{path}: {', '.join(changed)} changed since: these weights began from other data or parents; "
+            "bring those back or choose another --out"
+        )
     for name, part in task.state.items():
         part.load_state_dict(saved["state"][name])
     return int(saved["step"]), float(saved["seconds"])

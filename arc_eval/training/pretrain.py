@@ -37,6 +37,7 @@ class PretrainRecipe(Recipe):
     optimiser: Optimisation
 
     def task(self, cache: Path, progress: Progress = silent) -> "PretrainTask":
+        """Encodes the recordings (or finds them encoded) and builds the networks."""
         return PretrainTask(self, cache, progress)
 
 
@@ -56,6 +57,7 @@ class PretrainTask:
         }
 
     def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
+        """Regresses the velocity once; logs the loss and the gradient norm."""
         recipe = self.recipe
         batch = self.batches.at(step)
         conditioning = self.model.condition(batch.prompts).with_dropout(
@@ -70,6 +72,7 @@ class PretrainTask:
         return {"loss": loss.item(), "norm": self.learner.learn(loss, step)}
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        """Writes the averaged model, whole, in the official layout."""
         save_model(self.learner.average, folder, manifest, dtype=torch.float16)
 
 

@@ -10,9 +10,13 @@ import torch
 class Stateful(Protocol):
     """Anything with a state that a checkpoint keeps."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that changes."""
+        ...
 
-    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
+        """The inverse of `state_dict`."""
+        ...
 
 
 class Task(Protocol):

@@ -84,6 +84,23 @@ def test_a_checkpoint_of_another_recipe_is_refused(pretrain: Path, cache: Path, 
         train(load_recipe(pretrain, ["steps=4"]), tmp_path, cache=cache, resume=True)
 
 
+def test_a_checkpoint_that_began_from_other_parents_is_refused(
+    pretrain: Path, cache: Path, tmp_path: Path
+) -> None:
+    train(load_recipe(pretrain, ["steps=2"]), tmp_path, cache=cache)
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    saved["facts"]["parents"]["autoencoder"] = "another"
+    torch.save(saved, tmp_path / "checkpoint.pt")
+    with pytest.raises(TrainingError, match="parents changed since"):
+        train(load_recipe(pretrain, ["steps=2"]), tmp_path, cache=cache, resume=True)
+
+
+def test_a_damaged_checkpoint_is_named(pretrain: Path, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"PK nothing of the kind")
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt: not a checkpoint"):
+        train(load_recipe(pretrain, ["steps=2"]), tmp_path, cache=cache, resume=True)
+
+
 def test_a_nan_stops_the_training_with_its_step(pretrain: Path, cache: Path, tmp_path: Path) -> None:
     recipe = load_recipe(pretrain, ["optimiser.lr=1e30", "optimiser.warmup=0", "clip_norm=0"])
     with pytest.raises(TrainingError, match=r"step \d+: .*not finite"):
