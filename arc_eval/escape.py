@@ -6,7 +6,8 @@ HTML is not here: templates escape by themselves.
 import re
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#!|~$]|^[-+])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_COMMAND = re.compile(r"^(\s*:)(?=:)|(##)(?=\[)", re.MULTILINE)
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
     "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
@@ -23,6 +24,14 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """Printable, every run of whitespace one space."""
     return " ".join(printable(text).split())
+
+
+def console(text: str) -> str:
+    """Printable lines for a terminal or a log, none of which GitHub Actions takes for a command to it.
+
+    Commands are `::name::` at the start of a line and `##[name]` anywhere; a space breaks them.
+    """
+    return _COMMAND.sub(r"\g<0> ", "\n".join(printable(text).splitlines()))
 
 
 def markdown(text: str) -> str:

@@ -17,6 +17,14 @@ FINGERPRINTS = {
     "tiny-clap": {"checkpoint": "c1ab", "resampler": "soxr HQ", "sample_rate": "44100"},
     "tiny-tagger": {"checkpoint": "7a99", "resampler": "soxr HQ", "sample_rate": "44100"},
 }
+METRIC_SETTINGS = {
+    "fd[tiny-clap]": {"kind": "frechet", "extractor": "tiny-clap"},
+    "kl[tiny-tagger]": {"kind": "label_kl", "extractor": "tiny-tagger"},
+    "clap[tiny-clap]": {"kind": "alignment", "extractor": "tiny-clap"},
+    "recognition[tiny-tagger]": {"kind": "recognition", "extractor": "tiny-tagger"},
+    "ccds[tiny-clap]": {"kind": "diversity", "extractor": "tiny-clap"},
+    "level[health]": {"kind": "health", "extractor": "health"},
+}
 CLASSES = ("bell", "siren", "rain", "kick", "bird", "engine")
 
 
@@ -66,6 +74,12 @@ class Recipe:
     machine: Machine = MACHINE
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: FINGERPRINTS)
     prompts_digest: str = "d" * 64
+    reference_digest: str = "f" * 64
+    recordings_digest: str = "a" * 64
+    metric_settings: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: METRIC_SETTINGS)
+    stages: Mapping[str, str] = field(
+        default_factory=lambda: {"generate": "done", "score": "done", "bench": "done"}
+    )
     gates: Sequence[Mapping[str, object]] = ()
     seconds: float = 0.3
     trials: int = 8
@@ -80,6 +94,7 @@ def write_run(folder: Path, recipe: Recipe | None = None, **changes: object) -> 
     run = Run(
         suite={
             "name": "test",
+            "takes": recipe.takes,
             "prompts": {"kind": "synthetic", "split": "test"},
             "generators": {name: SYSTEMS[name][1] for name in recipe.systems if SYSTEMS[name][1]},
             "gates": list(recipe.gates),
@@ -93,7 +108,10 @@ def write_run(folder: Path, recipe: Recipe | None = None, **changes: object) -> 
         git={"commit": "abc123", "dirty": False},
         command=("arc-eval", "run", "quickstart"),
         fingerprints=recipe.fingerprints,
-        stages={"generate": "done", "score": "done", "bench": "done"},
+        stages=recipe.stages,
+        reference_digest=recipe.reference_digest,
+        recordings_digest=recipe.recordings_digest,
+        metric_settings=recipe.metric_settings,
         systems=tuple(_system(name, recipe, scores) for name in recipe.systems),
     )
     (folder / "run.json").write_text(run.to_json(), "utf-8")

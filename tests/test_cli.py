@@ -2,10 +2,11 @@
 
 import errno
 import json
+import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tiny_suites import save_random_model, suite_data, write_suite
 from typer.testing import CliRunner
 
 from arc_eval.cli import app
+from arc_eval.cli.app import Inert
+from arc_eval.cli.evaluate import usual_workers
 from arc_eval.cli.failures import explain, unforeseen
 from arc_eval.cli.progress import Lines, duration
 from arc_eval.cli.results import complete, run_text
@@ -32,8 +35,13 @@ from arc_eval.errors import (
     SuiteError,
     TrainingError,
 )
+from arc_eval.pipeline.bench import bench
+from arc_eval.pipeline.plan import PlannedSystem
+from arc_eval.pipeline.trials import Timed
 from arc_eval.records.run import Run
 from arc_eval.report.source import read_sources
+from arc_eval.suite import Suite, load_suite
+from arc_eval.targets.local import available_cores
 
 FD = "fd[tiny-clap]"
 COMMANDS = ("run", "score", "report", "compare", "gate", "bench", "generate", "train", "list", "check")
@@ -56,7 +64,7 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture
 def suite(tmp_path: Path, model: Path) -> Path:
     """A suite that the whole pipeline runs through in seconds."""
-    target = {"target": {"kind": "local"}, "warmup": 1, "trials": 2}
+    target = {"target": {"kind": "local"}, "warmup": 1, "trials": 7}
     return write_suite(tmp_path / "tiny.yaml", suite_data(model, bench=target))
 
 
@@ -147,6 +155,31 @@ def test_each_error_leaves_with_its_code_and_one_message(
 def test_a_full_disk_is_told_with_its_place_and_remedy():
     said = explain(OSError(errno.ENOSPC, "No space left on device", "runs/a.flac"))
     assert said.startswith("runs/a.flac: No space left on device; free some space")
+
+
+HOSTILE = "x\x1b[31m\n::error::forged"
+"""What others may write into a suite: colours for the terminal, commands to the build server."""
+
+
+def test_an_error_in_words_of_others_commands_neither_terminal_nor_build_server(
+    failing: list[BaseException], capsys: pytest.CaptureFixture[str]
+):
+    failing.append(SuiteError(HOSTILE))
+    shown = runner.invoke(app, ["check", "x"]).stderr
+    unforeseen(ValueError(HOSTILE))
+    for text in (shown, capsys.readouterr().err, Inert().format(logging.makeLogRecord({"msg": HOSTILE}))):
+        assert "\x1b" not in text
+        assert not any(line.startswith("::") for line in text.splitlines())
+
+
+def test_a_verdict_in_words_of_others_stays_on_its_line(tmp_path: Path):
+    gates = [{"metric": FD, "max": 40}]
+    failures = {("arc-8", FD): HOSTILE}
+    run = write_run(tmp_path / "run", systems=("arc-8",), failures=failures, gates=gates, audio=False)
+    shown = runner.invoke(app, ["gate", str(run)]).stdout
+    assert "forged" in shown
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) == 1
 
 
 def test_an_interruption_says_how_to_go_on(failing: list[BaseException]):
@@ -301,7 +334,7 @@ def test_check_counts_what_run_would_do_and_writes_nothing(suite: Path, tmp_path
     assert counts["prompts"] == 4
     assert counts["clips to generate"] == 4 * 2 * 2  # prompts, takes, generators
     assert counts["clips to judge"] == 4 * 2 * 4  # two controls more
-    assert counts["timed trials"] == 2 * 2
+    assert counts["timed trials"] == 7 * 2  # a median at 99% needs seven
     assert set(tmp_path.rglob("*")) == before
 
 
@@ -309,6 +342,15 @@ def test_a_dry_run_is_a_check(suite: Path):
     checked = runner.invoke(app, ["check", str(suite)])
     assert runner.invoke(app, ["run", str(suite), "--dry-run"]).stdout == checked.stdout
     assert "nothing was run" in checked.stdout
+
+
+def test_a_plan_in_words_of_others_commands_no_build_server(tmp_path: Path, model: Path):
+    data = suite_data(model, description=HOSTILE)
+    data["generators"]["::warning::forged"] = data["generators"].pop("few-steps")
+    shown = runner.invoke(app, ["check", str(write_suite(tmp_path / "hostile.yaml", data))])
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.count("forged") >= 3
+    assert not any(line.strip().startswith("::") for line in shown.stdout.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -337,6 +379,46 @@ def test_run_prints_the_table_and_where_the_report_is(suite: Path, tmp_path: Pat
     again = runner.invoke(app, [*arguments, "--quiet", "--json"])
     assert again.stderr == ""
     assert {system["name"] for system in json.loads(again.stdout)["run"]["systems"]} >= {"few-steps"}
+
+
+def test_the_device_of_a_suite_holds_unless_another_is_asked_for(
+    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # Nothing can be heard on `meta`: what counts is where it would be tried.
+    def untimed(_: Suite, systems: Sequence[PlannedSystem], *__: object) -> dict[str, Timed]:
+        return {system.name: Timed((), "not tried") for system in systems}
+
+    monkeypatch.setattr("arc_eval.pipeline.bench.time_systems", untimed)
+    chosen = load_suite(suite, ["bench.target.device=meta", "generators.few-steps.device=meta"])
+
+    def where(device: str | None) -> tuple[str, list[object]]:
+        found = bench(chosen, tmp_path / "bench", device=device)
+        return found.machine.accelerator, [system.settings["device"] for system in found.systems]
+
+    assert where(None) == ("meta", ["cpu", "meta"])
+    assert where("cpu") == ("none", ["cpu", "cpu"])
+    assert where("meta") == ("meta", ["meta", "meta"])
+
+
+@pytest.mark.parametrize("command", ["run", "bench"])
+@pytest.mark.parametrize(("options", "device"), [([], None), (["--device", "cuda:1"], "cuda:1")])
+def test_a_device_reaches_the_work_only_if_it_was_asked_for(
+    suite: Path, monkeypatch: pytest.MonkeyPatch, command: str, options: list[str], device: str | None
+):
+    asked: list[object] = []
+
+    def work(*_: object, **given: object) -> None:
+        asked.append(given["device"])
+        raise IncompleteError("nothing was measured")
+
+    monkeypatch.setattr(f"arc_eval.pipeline.{command}.{command}", work)
+    runner.invoke(app, [command, str(suite), *options])
+    assert asked == [device]
+
+
+def test_without_a_device_every_core_generates():
+    assert usual_workers(None) == usual_workers("cpu") == available_cores()
+    assert usual_workers("cuda") == 1
 
 
 def test_bench_times_and_measures_nothing_else(suite: Path, tmp_path: Path):

@@ -159,3 +159,29 @@ def test_the_quickstart_compares_the_variants_it_is_there_for():
     }  # fmt: skip
     assert set(suite.controls.values()) == {"ceiling", "floor"}
     assert suite.takes >= 5
+
+
+def test_a_part_stays_where_the_suite_puts_it_unless_a_device_is_named(file: Path):
+    part = load_suite(file, ["generators.few-steps.device=meta"]).generators["few-steps"]
+    assert part.placed(None) is part
+    assert part.placed("cpu").data() == {**part.data(), "device": "cpu"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "device"),
+    [
+        ([], "cpu"),
+        (["bench.target.device=meta"], "meta"),
+        (["bench=null", "generators.few-steps.device=cpu"], "cpu"),
+        (["bench=null", "generators.many-steps.device=meta"], "meta"),
+        (["bench=null", "generators={}"], "cpu"),
+    ],
+)
+def test_a_suite_runs_where_it_says(file: Path, overrides: list[str], device: str):
+    assert load_suite(file, overrides).device == device
+
+
+def test_two_metrics_of_one_name_are_refused_by_the_second(file: Path):
+    twice = "metrics=[{kind: manifold, extractor: mel, k: 3}, {kind: manifold, extractor: mel, k: 5}]"
+    message = refused(file, twice)
+    assert "metrics" in message and "'manifold[mel]'" in message and "second name" in message

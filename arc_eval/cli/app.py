@@ -8,6 +8,7 @@ import typer
 from arc_eval import __version__
 from arc_eval.cli import catalog, evaluate, judge, make
 from arc_eval.cli.failures import FrontDoor, unforeseen
+from arc_eval.escape import console
 
 app = typer.Typer(
     name="arc-eval",
@@ -35,6 +36,14 @@ app.command("list")(catalog.installed)
 app.command("check")(evaluate.check)
 
 
+class Inert(logging.Formatter):
+    """Log records as lines; what others wrote in them is no command to a terminal or a build server."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as `LEVEL: message`."""
+        return console(super().format(record))
+
+
 def version(wanted: bool) -> None:
     """Prints the version and leaves."""
     if wanted:
@@ -49,7 +58,9 @@ def options(
     ),
 ) -> None:
     """What stands before the command's name."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Inert("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def main() -> None:

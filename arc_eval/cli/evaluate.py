@@ -10,6 +10,7 @@ from arc_eval.cli import results, show
 from arc_eval.cli.options import Device, Json, Quiet, RunFolder, Set, StoreRoot, SuiteName
 from arc_eval.cli.progress import shown
 from arc_eval.errors import IncompleteError
+from arc_eval.escape import console
 
 if TYPE_CHECKING:
     from arc_eval.store import Store
@@ -29,7 +30,7 @@ def run(
     suite: SuiteName,
     overrides: Set = None,
     out: RunFolder = None,
-    device: Device = "cpu",
+    device: Device = None,
     workers: Workers = None,
     limit: Limit = None,
     store: StoreRoot = None,
@@ -61,11 +62,11 @@ def run(
     finish(folder, as_json)
 
 
-def usual_workers(device: str) -> int:
-    """Processes that keep a machine busy: its cores, or the one accelerator."""
+def usual_workers(device: str | None) -> int:
+    """Processes that keep a machine busy: its cores, or the one accelerator that was asked for."""
     from arc_eval.targets.local import available_cores
 
-    return available_cores() if device == "cpu" else 1
+    return available_cores() if device in (None, "cpu") else 1
 
 
 def check(suite: SuiteName, overrides: Set = None, limit: Limit = None, as_json: Json = False) -> None:
@@ -115,7 +116,7 @@ def bench(
     suite: SuiteName,
     overrides: Set = None,
     out: RunFolder = None,
-    device: Device = "cpu",
+    device: Device = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -156,7 +157,7 @@ def finish(folder: Path, as_json: bool) -> None:
     if as_json:
         show.as_json({"folder": folder, "report": page, "run": source.run})
     else:
-        typer.echo(results.run_text(source))
+        typer.echo(console(results.run_text(source)))
         typer.echo(f"\nreport: {page}")
     if not results.complete(source.run):
         raise IncompleteError(f"{folder}: the Run is incomplete; the lines marked `failed` above say why")

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from arc_eval.errors import ArcEvalError, IncompleteError
+from arc_eval.escape import console, one_line
 
 DEBUG = "ARC_EVAL_DEBUG"
 """With this variable set to 1, an error that nobody foresaw shows its traceback."""
@@ -51,7 +52,7 @@ def resumption(ctx: Any) -> str:
 
 def refuse(message: str, code: int) -> NoReturn:
     """Prints an error and leaves with its code."""
-    typer.echo(f"error: {message}", err=True)
+    typer.echo(console(f"error: {message}"), err=True)
     raise typer.Exit(code) from None
 
 
@@ -79,7 +80,7 @@ def unforeseen(error: Exception) -> int:
     """
     if os.environ.get(DEBUG) == "1":
         raise error
-    first = (str(error) or "no message").splitlines()[0]
+    first = one_line((str(error) or "no message").splitlines()[0])
     typer.echo(
         f"error: {type(error).__name__}: {first}\n"
         f"This is a defect of arc_eval or of a plug-in. Run again with {DEBUG}=1 to see the traceback; "

@@ -9,6 +9,7 @@ import typer
 
 from arc_eval.cli import results, show
 from arc_eval.cli.options import Json
+from arc_eval.escape import console, one_line
 
 if TYPE_CHECKING:
     from arc_eval.gate.verdicts import Verdict
@@ -38,7 +39,7 @@ def compare(
     from arc_eval.gate.comparison import compare as paired
 
     found = paired(run_a, run_b)
-    show.as_json(found) if as_json else typer.echo(results.comparison_text(found))
+    show.as_json(found) if as_json else typer.echo(console(results.comparison_text(found)))
 
 
 def gate(
@@ -69,7 +70,8 @@ def gate(
     if as_json:
         show.as_json({"exit_code": code, "verdicts": verdicts})
     elif verdicts:
-        typer.echo("\n".join(f"{verdict.outcome}: {verdict.sentence}" for verdict in worst_first(verdicts)))
+        sentences = (f"{verdict.outcome}: {one_line(verdict.sentence)}" for verdict in worst_first(verdicts))
+        typer.echo(console("\n".join(sentences)))
     else:
         typer.echo("nothing was judged: the suite has no `gates`; give --rules FILE", err=True)
     on_github(verdicts)

@@ -14,7 +14,12 @@ Set = Annotated[
 SuiteName = Annotated[
     str, typer.Argument(metavar="SUITE", help="A suite file, or the name of one in the folder suites/.")
 ]
-Device = Annotated[str, typer.Option("--device", help="Where the networks run: cpu, cuda, cuda:1, mps.")]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device", help="Where the networks run: cpu, cuda, cuda:1, mps. Default: where the suite says."
+    ),
+]
 StoreRoot = Annotated[
     Path | None,
     typer.Option(

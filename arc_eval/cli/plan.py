@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from arc_eval.cli import show
+from arc_eval.escape import console
 
 if TYPE_CHECKING:
     from arc_eval.suite import Suite
@@ -28,8 +29,8 @@ class Plan:
             show.as_json(self)
             return
         rows = [[row.name, row.role, str(row.clips), row.missing or "-"] for row in self.systems]
-        typer.echo(yaml.safe_dump(self.suite, sort_keys=False, allow_unicode=True, width=110))
-        typer.echo(show.columns([["system", "role", "clips", "missing"], *rows]) + "\n")
+        typer.echo(console(yaml.safe_dump(self.suite, sort_keys=False, allow_unicode=True, width=110)) + "\n")
+        typer.echo(console(show.columns([["system", "role", "clips", "missing"], *rows])) + "\n")
         typer.echo(show.columns([[what, str(count)] for what, count in self.counts.items()]))
         typer.echo(f"suite digest {self.digest}\nnothing was run")
 
@@ -44,7 +45,7 @@ class PlannedClips:
     missing: str
 
 
-def plan(suite: "Suite", limit: int | None = None, device: str = "cpu") -> Plan:
+def plan(suite: "Suite", limit: int | None = None, device: str | None = None) -> Plan:
     """Counts what `run` would do with the first `limit` prompts.
 
     Every data source and generator is built, so that a missing file or a bad checkpoint is found

@@ -30,7 +30,8 @@ class Settings(contracts.Settings):
 
     path: a folder with `metadata.csv`, or a CSV file (its `file_name`s, if it has any, are relative to
     its folder). prompts: another list for the folder; it may name a part of its files, or prompts
-    whose recordings are missing. columns: meaning to header name, such as `{id: audiocap_id}`.
+    whose recordings are missing; where it is silent about lengths they are unknown, for they must not
+    depend on the recordings that answer it. columns: meaning to header name, such as `{id: audiocap_id}`.
     seconds: the length of every prompt, whatever the list says.
     """
 
@@ -104,6 +105,8 @@ class Folder:
                 f"{self._listing}, line {entry.line}: how long should {entry.id!r} be? "
                 "Give the list a column `seconds`, or set `seconds`"
             )
+        if self.settings.prompts is not None:
+            return 0.0  # another folder that answers this list must see the same prompts
         try:
             samples, rate = read_audio(self._files[entry.id])
         except AudioError:
@@ -113,7 +116,8 @@ class Folder:
     def prompts(self) -> Sequence[Prompt]:
         """Every prompt of the list. Without a length in list or settings, the recording's own.
 
-        That is 0 where the recording cannot be read: such a prompt can be counted, not generated.
+        Unknown lengths are 0: of recordings that cannot be read, and of prompts in another list than the
+        folder's own. Recordings of such prompts can be judged; generators refuse to make them.
         Raises DataError if there is no length at all.
         """
         return self._prompts

@@ -24,6 +24,7 @@ class ClapSettings(Settings):
     weights: str = "tiny/clap"
 
     def build(self) -> "ClapExtractor":
+        """Loads the weights. Raises CheckpointError if they are not those of an audio-text pair."""
         return ClapExtractor(load_clap(self.weights), weights_digest(self.weights))
 
 
@@ -33,6 +34,7 @@ class TaggerSettings(Settings):
     weights: str = "tiny/tagger"
 
     def build(self) -> "TaggerExtractor":
+        """Loads the weights. Raises CheckpointError if they are not those of a tagger."""
         return TaggerExtractor(load_tagger(self.weights), weights_digest(self.weights))
 
 
@@ -45,6 +47,7 @@ class ClapExtractor:
 
     @torch.inference_mode()
     def embed(self, audio: AudioBatch) -> list[Tensor]:
+        """Per clip of any length, unit float32[1, feature]."""
         return [self.network.embed_audio(_stereo(clip)).float() for clip in audio]
 
     @torch.inference_mode()
@@ -53,6 +56,7 @@ class ClapExtractor:
         return torch.cat([self.network.embed_text([text]) for text in texts])
 
     def fingerprint(self) -> Mapping[str, str]:
+        """Checkpoint, and how a clip is heard: resampler, channels, loudness, window, front end."""
         return _fingerprint(self.digest, self.network.config.audio)
 
 
@@ -66,9 +70,11 @@ class TaggerExtractor:
 
     @torch.inference_mode()
     def embed(self, audio: AudioBatch) -> list[Tensor]:
+        """Per clip of any length, logits as float32[1, class]."""
         return [self.network(_stereo(clip)).float() for clip in audio]
 
     def fingerprint(self) -> Mapping[str, str]:
+        """Checkpoint, and how a clip is heard: resampler, channels, loudness, window, front end."""
         return _fingerprint(self.digest, self.network.config.audio)
 
 

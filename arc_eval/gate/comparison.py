@@ -112,9 +112,9 @@ class Comparison:
 def compare(a: Path, b: Path) -> Comparison:
     """Compares two Run folders, systems paired by name.
 
-    Raises NotComparableError, naming the fields, if the prompts or the fingerprint of an extractor
-    that both used differ, or if no system is in both; times of unequal machines are skipped with
-    the reason. Raises RunError for a folder that is not a Run.
+    Raises NotComparableError, naming the fields, if what decides a metric that both have differs
+    (prompts, takes, reference, extractor, settings), or if no system is in both; times of unequal
+    machines are skipped with the reason. Raises RunError for a folder that is not a Run.
     """
     left, right = Side.read(a), Side.read(b)
     metrics = [metric for metric in left.run.metrics() if metric in right.run.metrics()]

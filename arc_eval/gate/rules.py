@@ -64,10 +64,12 @@ class Rule(BaseModel):
 
     @property
     def relative_to_baseline(self) -> bool:
+        """Whether the bound is one on the change from the baseline."""
         return self.bound not in ("min", "max")
 
     @property
     def is_pattern(self) -> bool:
+        """Whether `system` stands for every system that it matches."""
         return any(wildcard in self.system for wildcard in "*?[")
 
     def __str__(self) -> str:

@@ -48,12 +48,15 @@ def judge(run: Path, baseline: Path | None = None, rules: Sequence[Rule] | None 
 
     Raises SuiteError for a metric or system that the Run does not know, and for a rule on a change
     without a baseline; RunError for a folder that is not a Run. Whatever else goes wrong with a rule
-    is a verdict.
+    is a verdict: a Run with a stage that is not done is incomplete under every rule, for its numbers
+    are of what came out so far.
     """
     side = Side.read(run)
     other = None if baseline is None else Side.read(baseline)
     if rules is None:
         rules = parse_rules(side.run.suite.get("gates") or [], where=f"{run}: suite.gates")
+    if unfinished := _unfinished(side):
+        return [Verdict(rule, rule.system, "incomplete", unfinished) for rule in rules]
     return [_verdict(rule, system, side, other) for rule in rules for system in _systems(rule, side)]
 
 
@@ -66,6 +69,12 @@ def exit_code(verdicts: Sequence[Verdict]) -> int:
 def worst_first(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """Verdicts by severity, otherwise in their order."""
     return sorted(verdicts, key=lambda verdict: SEVERITY.index(verdict.outcome))
+
+
+def _unfinished(side: Side) -> str:
+    """The stages that are not done, in words; nothing if all are."""
+    stages = [f"stage {name} is {state}" for name, state in side.run.stages.items() if state != "done"]
+    return f"{side.name}: {'; '.join(stages)}; run the suite again before it is judged" if stages else ""
 
 
 def _systems(rule: Rule, side: Side) -> list[str]:
@@ -86,6 +95,9 @@ def _systems(rule: Rule, side: Side) -> list[str]:
 
 
 def _verdict(rule: Rule, system: str, side: Side, baseline: Side | None) -> Verdict:
+    needs_baseline = rule.relative_to_baseline and rule.against is None
+    if baseline is not None and needs_baseline and (unfinished := _unfinished(baseline)):
+        return Verdict(rule, system, "incomplete", f"{system}: the baseline {unfinished}")
     try:
         quantity = demanded(rule, system, side, baseline)
     except NotComparableError as error:

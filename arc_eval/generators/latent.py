@@ -82,6 +82,7 @@ class LatentGenerator:
 
     @property
     def sample_rate(self) -> int:
+        """Of every clip, in Hz; the model decides it."""
         return self.model.sample_rate
 
     @torch.inference_mode()

@@ -57,7 +57,10 @@ class Diversity:
             )
         }
         if not scores:
-            raise IncompleteError(f"{self.name}: no prompt has 2 clips; set `takes` to 2 or more (5 advised)")
+            raise IncompleteError(
+                f"{self.name}: there is one clip for each prompt, and 2 are needed; set `takes` to 2 or more "
+                "(5 advised), or, for recordings, name a source with several of each prompt"
+            )
         return scores
 
     def measure(self, evidence: Evidence) -> list[Measurement]:

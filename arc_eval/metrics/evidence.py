@@ -38,10 +38,12 @@ class Rows:
 
     @property
     def prompts(self) -> tuple[str, ...]:
+        """The prompt id of each row."""
         return tuple(owner.rsplit("#", 1)[0] for owner in self.owners)
 
     @property
     def clips(self) -> int:
+        """How many different clips the rows are of."""
         return len(set(self.owners))
 
     def __len__(self) -> int:

@@ -45,10 +45,12 @@ class Gaussian:
 
     @property
     def rows(self) -> int:
+        """How many rows it was fitted to."""
         return round(float(self.triangle[:, 0].square().sum()))
 
     @property
     def mean(self) -> Tensor:
+        """float64[feature]."""
         return self.triangle[0, 1:] / self.triangle[0, 0]
 
     @property

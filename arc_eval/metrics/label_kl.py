@@ -4,11 +4,12 @@ Rows are logits. Windows of a clip are averaged as logits, then softmax; the sum
 nats, with 1e-6 added to the reference alone. So a clip and its own copy give not 0 but slightly
 less, and nothing is clamped.
 
-Take k of a prompt is paired with recording (k + 1) mod n of the same prompt's n recordings: every
-system meets the same recordings, and a control row made of those recordings is never compared with
-itself unless there is one recording only.
+Take k of a prompt is paired with one of the same prompt's recordings of another take, the first after
+k in a circle: every system meets the same recordings, and a control row made of those recordings is
+never compared with itself unless there is one recording only.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -59,11 +60,8 @@ class LabelKl:
         if not ours:
             raise IncompleteError(f"{self.name}: no generated clip's prompt has a recording to compare with")
         clips = [generated.owners[index] for index in ours]
-        theirs = [
-            choices[(_take(clip) + 1) % len(choices)]
-            for clip in clips
-            for choices in [recordings[clip.rsplit("#", 1)[0]]]
-        ]
+        takes = [_take(owner) for owner in recorded.owners]
+        theirs = [_partner(_take(clip), recordings[clip.rsplit("#", 1)[0]], takes) for clip in clips]
         divergence = label_divergence(generated.values[ours], recorded.values[theirs])
         return dict(zip(clips, divergence.tolist(), strict=True))
 
@@ -78,6 +76,12 @@ class Settings(shared.Settings):
     def build(self) -> LabelKl:
         """The metric of these settings."""
         return LabelKl(self.extractor)
+
+
+def _partner(own: int, choices: Sequence[int], takes: Sequence[int]) -> int:
+    """Of a prompt's recordings, in order of takes, the next after take `own`, which it is if it is alone."""
+    others = [choice for choice in choices if takes[choice] != own] or choices
+    return next((choice for choice in others if takes[choice] > own), others[0])
 
 
 def _take(clip: str) -> int:

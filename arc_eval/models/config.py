@@ -129,6 +129,7 @@ class DiTConfig(Part):
 
     @property
     def head_dim(self) -> int:
+        """Features of one attention head."""
         return self.embed_dim // self.num_heads
 
     @property
@@ -190,14 +191,12 @@ class NetworkConfig(Part):
                 raise ValueError(
                     f"diffusion names conditioner {name!r}, which does not exist; {suggest(name, ids)}"
                 )
+        joined = width * len(self.diffusion.global_cond_ids)
         expected = {
             "io_channels": (self.io_channels, self.pretransform.config.latent_dim),
             "diffusion.config.io_channels": (dit.io_channels, self.io_channels),
             "diffusion.config.cond_token_dim": (dit.cond_token_dim, width),
-            "diffusion.config.global_cond_dim": (
-                dit.global_cond_dim,
-                width * len(self.diffusion.global_cond_ids),
-            ),
+            "diffusion.config.global_cond_dim": (dit.global_cond_dim, joined),
         }
         wrong = [f"{key} is {is_}, must be {must}" for key, (is_, must) in expected.items() if is_ != must]
         if wrong:

@@ -24,10 +24,12 @@ class LatentDiffusion(nn.Module):
 
     @property
     def autoencoder(self) -> Autoencoder:
+        """Audio to latents and back."""
         return self.pretransform["model"]  # type: ignore[return-value]
 
     @property
     def dit(self) -> DiT:
+        """The denoising network."""
         return self.model["model"]  # type: ignore[return-value]
 
     @property
@@ -37,6 +39,7 @@ class LatentDiffusion(nn.Module):
 
     @property
     def sample_rate(self) -> int:
+        """Of the audio that `decode` returns, in Hz."""
         return self.config.sample_rate
 
     @property

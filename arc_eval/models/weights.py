@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from arc_eval.errors import CheckpointError, suggest
@@ -136,11 +136,16 @@ def save_folder(
     stored = {name: _stored(name, tensor, dtype) for name, tensor in tensors.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / WEIGHTS, lambda path: save_file(stored, path))
+        # Not save_file: it hides what the system said, a full disk above all, in an error of its own.
+        content = save(stored)
+        _write(folder / WEIGHTS, lambda path: path.write_bytes(content))
         _write_json(folder / CONFIG, config)
         _write_json(folder / MANIFEST, {**manifest, "digest": weights_digest(folder)})
     except OSError as error:
-        raise CheckpointError(f"{folder}: the model cannot be written: {error}") from error
+        raise CheckpointError(
+            f"{folder}: the model cannot be written: {error.strerror or error}; "
+            "make room or choose another folder, and run the same command again"
+        ) from error
 
 
 def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:

@@ -24,7 +24,7 @@ from arc_eval.pipeline.trials import Timed, Trial
 from arc_eval.records.prompt import Prompt
 from arc_eval.records.run import Machine, Run
 from arc_eval.seeding import clip_seed
-from arc_eval.store import digest_of
+from arc_eval.store import digest_of, source_digest
 from arc_eval.suite import Bench, Part, Suite
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def time_systems(
     prompts: Sequence[Prompt],
     folder: RunFolder,
     machine: Machine,
-    device: str,
+    device: str | None,
     progress: Progress,
 ) -> dict[str, Timed]:
     """Trials of every generator, by system name. Those this Run took before are read, not repeated."""
@@ -70,8 +70,10 @@ def _calls(bench: Bench, seed: int, prompts: Sequence[Prompt]) -> Iterator[Call]
 
 
 def _key(system: PlannedSystem, bench: Bench, calls: Sequence[Call], machine: Machine) -> str:
-    asked = [[[prompt.id, prompt.text, prompt.seconds] for prompt in prompts] for prompts, _ in calls]
-    return digest_of([dict(system.identity), bench.data(), asked, vars(machine)])
+    """What a system's trials are taken for. Its name is part of it: an equal system has its own trials."""
+    asked = [[[[p.id, p.text, p.seconds] for p in prompts], seeds] for prompts, seeds in calls]
+    code = source_digest("arc_eval.targets", __name__)
+    return digest_of([system.name, dict(system.identity), bench.data(), asked, vars(machine), code])
 
 
 def _take_turns(
@@ -174,7 +176,12 @@ def _timed(target: Target, generator: Generator, prompts: Sequence[Prompt], seed
 
 
 def bench(
-    suite: Suite, out: Path, *, device: str = "cpu", command: Sequence[str] = (), progress: Progress = silent
+    suite: Suite,
+    out: Path,
+    *,
+    device: str | None = None,
+    command: Sequence[str] = (),
+    progress: Progress = silent,
 ) -> Run:
     """Only the latency part of a suite, as a Run folder. Raises SuiteError if it has no `bench`."""
     if suite.bench is None:
@@ -183,11 +190,10 @@ def bench(
         )
     prompts = chosen_prompts(suite.prompts.build(), None)
     with opened(out) as folder:
-        draft = Draft.begin(suite, prompts, folder, device, command)
         systems = [system for system in planned(suite, prompts, device) if system.timed]
-        draft.plan(systems)
+        draft = Draft.begin(suite, prompts, systems, ("bench",), folder, device, command)
         with draft.stage("bench"):
             timed = time_systems(suite, systems, prompts, folder, draft.run.machine, device, progress)
             write_trials(folder.path, timed)
-            draft.found({name: taken.results() for name, taken in timed.items()}, {})
+            draft.found({name: taken.results() for name, taken in timed.items()})
         return draft.run

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from arc_eval.contracts import Evidence, Extractor, Progress
+from arc_eval.contracts import DataSource, Evidence, Extractor, Progress
 from arc_eval.pipeline.extract import (
     Described,
     Item,
@@ -16,7 +16,7 @@ from arc_eval.pipeline.generate import Outcome
 from arc_eval.pipeline.pool import Pool, built
 from arc_eval.records.measurement import Counts
 from arc_eval.records.prompt import Prompt
-from arc_eval.store import Store
+from arc_eval.store import Store, digest_of
 from arc_eval.suite import Suite
 
 ByExtractor = dict[str, Described]
@@ -33,6 +33,10 @@ class DescribedRun:
     text: ByExtractor = field(default_factory=dict)
     paired: ByExtractor = field(default_factory=dict)
     fingerprints: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    reference_digest: str = ""
+    """Of everything that decides the reference set; empty if nothing is judged by it."""
+    recordings_digest: str = ""
+    """Of everything that decides the recordings of the prompts; empty if there are none."""
     problems: list[str] = field(default_factory=list)
     """A line for each set of clips of which some could not be described."""
 
@@ -71,8 +75,17 @@ def describe_all(
     progress: Progress,
 ) -> DescribedRun:
     """Runs every extractor over everything, one extractor at a time: one network in memory."""
-    found = DescribedRun(prompts, {name: {} for name in outcomes})
-    reference = reference_items(suite.reference) if suite.extractors else []
+    if not suite.extractors:
+        return DescribedRun(prompts, {name: {} for name in outcomes})
+    source: DataSource = suite.reference.build()
+    recorded: DataSource = (suite.recordings or suite.prompts).build()
+    reference = reference_items(suite.reference, source)
+    found = DescribedRun(
+        prompts,
+        {name: {} for name in outcomes},
+        reference_digest=digest_of(dict(source.identity())),
+        recordings_digest=digest_of(dict(recorded.identity())) if paired else "",
+    )
     for name, part in suite.extractors.items():
         extractor: Extractor = built(part)
         found.fingerprints[name] = dict(extractor.fingerprint())

@@ -8,6 +8,7 @@ from typing import Any
 
 from arc_eval.errors import ArcEvalError, RunError
 from arc_eval.pipeline import provenance
+from arc_eval.pipeline.described import DescribedRun
 from arc_eval.pipeline.folder import RunFolder
 from arc_eval.pipeline.plan import PlannedSystem
 from arc_eval.records.measurement import Result
@@ -25,40 +26,41 @@ class Draft:
 
     @classmethod
     def begin(
-        cls, suite: Suite, prompts: Sequence[Prompt], folder: RunFolder, device: str, command: Sequence[str]
+        cls,
+        suite: Suite,
+        prompts: Sequence[Prompt],
+        systems: Sequence[PlannedSystem],
+        stages: Sequence[str],
+        folder: RunFolder,
+        device: str | None,
+        command: Sequence[str],
     ) -> "Draft":
-        """A Run without results, or with those that the folder holds of the same suite and prompts."""
+        """Publishes a Run of these systems without results, every stage `waiting`; older tables go.
+
+        What was measured before is in the store, under the key of everything that decided it: a result
+        taken over from an older `run.json` could be of other weights or another reference.
+        """
         run = Run(
             suite=suite.data(),
             suite_digest=suite.digest,
             prompts_digest=prompts_digest(prompts),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seed=suite.seed,
-            machine=provenance.machine(suite, device),
+            machine=provenance.machine(suite, device or suite.device),
             versions=provenance.versions(),
             git=provenance.git_state(),
             command=tuple(command),
             fingerprints={},
-            stages={},
-            systems=(),
+            stages=dict.fromkeys(stages, "waiting"),
+            systems=tuple(System(s.name, s.role, s.settings, s.identity, s.lineage) for s in systems),
         )
         before = _before(folder)
         if before is not None and _asks(before) == _asks(run):
-            run = dataclasses.replace(
-                run, created=before.created, systems=before.systems, fingerprints=before.fingerprints
-            )
-        else:
-            folder.forget_tables()
+            run = dataclasses.replace(run, created=before.created)
+        # In this order: at no moment does a finished Run lie there without its tables.
+        folder.write(run)
+        folder.forget_tables()
         return cls(folder, run)
-
-    def plan(self, systems: Sequence[PlannedSystem]) -> None:
-        """Takes over which systems there are; unchanged ones keep their results until measured again."""
-        self.run = dataclasses.replace(self.run, systems=tuple(self._system(system) for system in systems))
-
-    def _system(self, planned: PlannedSystem) -> System:
-        new = System(planned.name, planned.role, planned.settings, planned.identity, planned.lineage)
-        old = self.run.system(planned.name)
-        return dataclasses.replace(new, results=old.results) if old and old.identity == new.identity else new
 
     @contextmanager
     def stage(self, name: str) -> Iterator[list[str]]:
@@ -72,12 +74,24 @@ class Draft:
             raise
         self._mark(name, f"failed: {'; '.join(problems)}" if problems else "done")
 
+    def judged_by(self, described: DescribedRun) -> None:
+        """Takes over what every system is judged by: extractors, reference and recordings."""
+        self.run = dataclasses.replace(
+            self.run,
+            fingerprints=described.fingerprints,
+            reference_digest=described.reference_digest,
+            recordings_digest=described.recordings_digest,
+        )
+
     def found(
-        self, results: Mapping[str, Sequence[Result]], fingerprints: Mapping[str, Mapping[str, str]]
+        self,
+        results: Mapping[str, Sequence[Result]],
+        metric_settings: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        """Takes over the results of every system, by name."""
+        """Takes over the results of every system, by name, and the settings behind each metric's name."""
         systems = (dataclasses.replace(s, results=tuple(results[s.name])) for s in self.run.systems)
-        self.run = dataclasses.replace(self.run, systems=tuple(systems), fingerprints=fingerprints)
+        settings = {**self.run.metric_settings, **(metric_settings or {})}
+        self.run = dataclasses.replace(self.run, systems=tuple(systems), metric_settings=settings)
 
     def _mark(self, stage: str, state: str) -> None:
         self.run = dataclasses.replace(self.run, stages={**self.run.stages, stage: state})

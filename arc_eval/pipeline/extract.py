@@ -89,9 +89,8 @@ def clip_items(outcomes: Sequence[Outcome]) -> list[Item]:
     ]
 
 
-def reference_items(part: Part) -> list[Item]:
-    """One recording of each item of a data source. Raises DataError if it has none."""
-    source: DataSource = part.build()
+def reference_items(part: Part, source: DataSource) -> list[Item]:
+    """One recording of each item of a data source (`part`, built). Raises DataError if it has none."""
     if not source.takes():
         raise DataError("reference: the data source has captions but no recordings; name one with audio")
     identity = _identity(source)

@@ -31,6 +31,7 @@ class Job:
 
     @property
     def clip(self) -> str:
+        """The name of the clip: `prompt#take`."""
         return clip_id(self.prompt.id, self.take)
 
 
@@ -62,7 +63,7 @@ def chosen_prompts(source: DataSource, limit: int | None) -> tuple[Prompt, ...]:
     return prompts[:limit]
 
 
-def planned(suite: Suite, prompts: Sequence[Prompt], device: str) -> list[PlannedSystem]:
+def planned(suite: Suite, prompts: Sequence[Prompt], device: str | None) -> list[PlannedSystem]:
     """Every system of a suite, controls first. Building each one here finds a bad checkpoint at once."""
     return [*_controls(suite, prompts), *_generators(suite, prompts, device)]
 
@@ -95,7 +96,7 @@ def _found(source: Recorded, prompt: Prompt, take: int) -> Job:
         return Job(prompt, take, 0, "", str(error))
 
 
-def _generators(suite: Suite, prompts: Sequence[Prompt], device: str) -> Iterator[PlannedSystem]:
+def _generators(suite: Suite, prompts: Sequence[Prompt], device: str | None) -> Iterator[PlannedSystem]:
     for name, written in suite.generators.items():
         part = written.placed(device)
         made: Generator | Recorded = part.build()

@@ -34,7 +34,7 @@ def run(
     out: Path,
     *,
     store: Store,
-    device: str = "cpu",
+    device: str | None = None,
     workers: int = 1,
     limit: int | None = None,
     command: Sequence[str] = (),
@@ -42,6 +42,7 @@ def run(
 ) -> Run:
     """Evaluates a suite and writes its Run folder; what store and folder hold already is not repeated.
 
+    device: where the networks run; by default where the suite says.
     workers: processes that generate and extract, one thread each; their number changes no result.
     limit: only the first prompts. A loss beyond the suite's `allowed_losses`, a clip that could not be
     described or a failed measurement shows in `stages` and `results`; the Run is written all the same.
@@ -50,9 +51,10 @@ def run(
     """
     prompts = chosen_prompts(suite.prompts.build(), limit)
     with opened(out) as folder:
-        draft = Draft.begin(suite, prompts, folder, device, command)
+        # Planned first: a suite that cannot be run leaves the folder's older Run as it was.
         systems = planned(suite, prompts, device)
-        draft.plan(systems)
+        stages = ("generate", "extract", "score", *(["bench"] if suite.bench else []))
+        draft = Draft.begin(suite, prompts, systems, stages, folder, device, command)
         evaluation = _Evaluation(suite, prompts, systems, draft, store, progress)
         # Workers are gone before anything is timed.
         with Pool(workers) as pool:
@@ -96,6 +98,7 @@ class _Evaluation:
                 self.suite, self.prompts, outcomes, paired, self.store, pool, self.progress
             )
             problems += described.problems
+            self.draft.judged_by(described)
         return described
 
     def _paired(self, outcomes: Outcomes) -> list[Item]:
@@ -119,10 +122,16 @@ class _Evaluation:
                 name: [result for metric in found for result in metric.results]
                 for name, found in scores.items()
             }
-            self.draft.found(results, described.fingerprints)
+            settings = {
+                result.metric: metric.settings
+                for found in scores.values()
+                for metric in found
+                for result in metric.results
+            }
+            self.draft.found(results, settings)
         return results
 
-    def bench(self, results: Mapping[str, list[Result]], device: str) -> None:
+    def bench(self, results: Mapping[str, list[Result]], device: str | None) -> None:
         """Speed of every generator, beside its other results, and `trials.parquet`."""
         with self.draft.stage("bench"):
             folder, machine = self.draft.folder, self.draft.run.machine
@@ -132,7 +141,7 @@ class _Evaluation:
             tables.write_trials(folder.path, timed)
             speed = {name: taken.results() for name, taken in timed.items()}
             both = {name: [*found, *speed.get(name, ())] for name, found in results.items()}
-            self.draft.found(both, self.draft.run.fingerprints)
+            self.draft.found(both)
 
 
 def _losses(outcomes: Outcomes, allowed: int) -> Iterator[str]:

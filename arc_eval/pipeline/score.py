@@ -24,6 +24,8 @@ class Scores:
     results: tuple[Result, ...]
     clips: Mapping[str, float]
     name: str
+    settings: Mapping[str, str]
+    """The metric's kind and settings, as text."""
 
 
 def counted(outcomes: Sequence[Outcome]) -> Counts:
@@ -43,6 +45,7 @@ def score(
 def _score(part: Part, system: str, described: DescribedRun, counts: Counts, store: Store) -> Scores:
     metric: Metric = part.build()
     name = metric.extractor
+    settings = {key: str(value) for key, value in part.data().items()}
     generated = described.generated[system]
     if name not in generated:
         reason = (
@@ -50,7 +53,7 @@ def _score(part: Part, system: str, described: DescribedRun, counts: Counts, sto
             if counts.generated
             else "no clip was generated"
         )
-        return Scores((Failure(metric.name, reason, counts),), {}, metric.name)
+        return Scores((Failure(metric.name, reason, counts),), {}, metric.name, settings)
     tables = [table.get(name) for table in (generated, described.reference, described.text, described.paired)]
     decides = {
         "metric": part.data(),
@@ -62,15 +65,15 @@ def _score(part: Part, system: str, described: DescribedRun, counts: Counts, sto
     key = digest_of(decides)
     known = store.read(KIND, key)
     if known is not None:
-        return Scores(tuple(map(result_of, known["results"])), known["clips"], metric.name)
+        return Scores(tuple(map(result_of, known["results"])), known["clips"], metric.name, settings)
     evidence = described.evidence(system, counts)
     try:
         measured: Sequence[Measurement] = tuple(metric.measure(evidence))
         clips = dict(metric.scores(evidence)) if isinstance(metric, PerClip) else {}
     except ArcEvalError as error:
-        return Scores((Failure(metric.name, str(error), counts),), {}, metric.name)
+        return Scores((Failure(metric.name, str(error), counts),), {}, metric.name, settings)
     store.write(KIND, key, {"results": [asdict(result) for result in measured], "clips": clips})
-    return Scores(tuple(measured), clips, metric.name)
+    return Scores(tuple(measured), clips, metric.name, settings)
 
 
 FOLDER_METRICS = ("frechet[tiny-clap]", "manifold[tiny-clap]", "alignment[tiny-clap]", "health[health]")

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from arc_eval.errors import IncompleteError
-from arc_eval.records.measurement import Counts, Direction, Measurement, Result
+from arc_eval.records.measurement import Counts, Direction, Failure, Measurement, Result
 from arc_eval.stats import percentile
 
 REPEATED_STAGES = ("step",)
@@ -17,7 +17,7 @@ REPEATED_STAGES = ("step",)
 
 
 def speed_results(trials: Sequence[Mapping[str, Any]]) -> tuple[Result, ...]:
-    """Every speed and memory result that at least one trial supports; p90 only with enough trials."""
+    """Speed and memory of at least one trial; a median of too few is a Failure, p90 is left out."""
     latencies = [trial["seconds"] for trial in trials]
     results: list[Result] = [_median("latency_p50", latencies, "s", "lower")]
     results += _p90("latency_p90", latencies)
@@ -36,16 +36,12 @@ def _stage(trials: Sequence[Mapping[str, Any]], stage: str) -> list[float]:
     return [combine(within) for within in times if within]
 
 
-def _median(metric: str, samples: Sequence[float], unit: str, direction: Direction) -> Measurement:
+def _median(metric: str, samples: Sequence[float], unit: str, direction: Direction) -> Result:
     counts = Counts(len(samples), len(samples), len(samples))
     try:
         estimate = percentile(samples, 0.5)
     except IncompleteError as error:
-        # A middle value is a fact even of a few trials; only its interval is not to be had.
-        ordered = sorted(samples)
-        half = len(ordered) // 2
-        value = ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
-        return Measurement(metric, value, unit, direction, counts, None, str(error))
+        return Failure(metric, str(error), counts)
     return Measurement(metric, estimate.value, unit, direction, counts, estimate.interval)
 
 

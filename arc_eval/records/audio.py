@@ -72,4 +72,5 @@ class Clip:
 
     @property
     def id(self) -> str:
+        """The name within a Run: `prompt#take`."""
         return clip_id(self.prompt_id, self.take)

@@ -1,14 +1,26 @@
 """What must agree before two values of a metric may be compared.
 
-A quality metric names its extractor in brackets (`fd[tiny-clap]`): its values compare when prompts
-and extractor fingerprint agree. A metric without brackets (`latency_p50`) was timed: its values
-compare when the machine agrees as well.
+A quality metric names its extractor in brackets (`fd[tiny-clap]`): its values compare when prompts,
+takes, extractor fingerprint, the metric's own settings and the recordings that it looks at agree. A
+metric without brackets (`latency_p50`) was timed: its values compare when prompts and machine agree.
 """
 
 import dataclasses
 from collections.abc import Mapping
 
 from arc_eval.records.run import Machine, Run
+
+LOOKS_AT: Mapping[str, tuple[str, ...]] = {
+    "alignment": (),
+    "diversity": (),
+    "health": (),
+    "recognition": (),
+    "label_kl": ("recordings_digest",),
+    "frechet": ("reference_digest",),
+    "kernel": ("reference_digest",),
+    "manifold": ("reference_digest",),
+}
+"""Metric kind to the recordings, besides the clips, that decide its values; an unknown kind may use all."""
 
 
 def base_name(metric: str) -> str:
@@ -34,7 +46,16 @@ def basis(run: Run, metric: str) -> Mapping[str, str]:
     if extractor is None:
         return prompts | machine_fields(run.machine)
     fingerprint = run.fingerprints.get(extractor, {})
-    return prompts | {f"{extractor}.{field}": str(value) for field, value in fingerprint.items()}
+    settings = run.metric_settings.get(metric, {})
+    recordings = {"reference_digest": run.reference_digest, "recordings_digest": run.recordings_digest}
+    looked_at = LOOKS_AT.get(settings.get("kind", ""), tuple(recordings))
+    return (
+        prompts
+        | {name: recordings[name] for name in looked_at if recordings[name]}
+        | ({"takes": str(run.suite["takes"])} if "takes" in run.suite else {})
+        | {f"{extractor}.{field}": str(value) for field, value in fingerprint.items()}
+        | {f"{base_name(metric)}.{name}": value for name, value in settings.items()}
+    )
 
 
 def machine_fields(machine: Machine) -> dict[str, str]:

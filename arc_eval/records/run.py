@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from arc_eval.errors import RunError
 from arc_eval.records.measurement import Counts, Failure, Interval, Measurement, Result
@@ -62,6 +62,7 @@ class System:
     results: tuple[Result, ...] = ()
 
     def result(self, metric: str) -> Result | None:
+        """What became of a metric, by its full name (`fd[tiny-clap]`); None if it was not asked for."""
         return next((result for result in self.results if result.metric == metric), None)
 
 
@@ -84,11 +85,18 @@ class Run:
     fingerprints: Mapping[str, Mapping[str, str]]
     """Extractor name to fingerprint; Runs whose fingerprints differ are not comparable."""
     stages: Mapping[str, str]
-    """Stage name to `done`, `running` or `failed: reason`."""
+    """Stage name to `waiting`, `running`, `done` or `failed: reason`."""
     systems: tuple[System, ...]
+    reference_digest: str = ""
+    """Of everything that decides the reference set; empty if nothing was judged by it."""
+    recordings_digest: str = ""
+    """Of everything that decides the recordings of the prompts; empty if there are none."""
+    metric_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Metric name, as results are named, to the settings that it was measured with."""
     schema_version: int = SCHEMA_VERSION
 
     def system(self, name: str) -> System | None:
+        """The system of a name, or None."""
         return next((system for system in self.systems if system.name == name), None)
 
     def metrics(self) -> list[str]:
@@ -96,6 +104,7 @@ class Run:
         return list(dict.fromkeys(r.metric for system in self.systems for r in system.results))
 
     def to_json(self) -> str:
+        """The content of `run.json`. Raises ValueError for a NaN or an infinity."""
         return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False, allow_nan=False)
 
     @classmethod
@@ -113,7 +122,13 @@ class Run:
             raise RunError(f"{path}: schema version {version}, this arc_eval reads {SCHEMA_VERSION}")
         try:
             systems = tuple(
-                System(**{**system, "results": tuple(map(result_of, system["results"]))})
+                System(
+                    **{
+                        **system,
+                        "role": role_of(system["role"]),
+                        "results": tuple(map(result_of, system["results"])),
+                    }
+                )
                 for system in data["systems"]
             )
             return cls(
@@ -124,8 +139,17 @@ class Run:
                     "command": tuple(data["command"]),
                 }
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path}: not a Run: {error}") from error
+
+
+def role_of(name: str) -> Role:
+    """The role of this name. Raises ValueError if there is none."""
+    for role in get_args(Role):
+        if role == name:
+            known: Role = role
+            return known
+    raise ValueError(f"no role {name!r}; a system is one of {', '.join(get_args(Role))}")
 
 
 def result_of(data: Mapping[str, Any]) -> Result:

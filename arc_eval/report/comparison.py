@@ -1,8 +1,8 @@
 """The comparison table: every system of every Run against every metric.
 
 Values of one column were measured the same way. Where Runs differ in what decides a metric
-(prompts, extractor fingerprint, machine), the metric has a column for each way, and a note names
-the fields that differ. Only generators compete for the mark of the best value.
+(prompts, reference, extractor, settings, machine), the metric has a column for each way, and a note
+names the fields that differ. Only generators compete for the mark of the best value.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +46,7 @@ class Measured:
 
     @property
     def direction(self) -> Direction:
+        """Which way is better; `none` if nothing was measured."""
         return next((m.direction for m in self.measurements().values()), "none")
 
     @property

@@ -18,7 +18,7 @@ def _grid(block: Table) -> str:
     head = ["system", *(escape(column.heading) for column in block.columns)]
     rows = [head, ["---", *("---:" for _ in block.columns)]]
     for row in block.rows:
-        name = escape(row.title) if row.role == "generator" else f"*{escape(row.title)}* ({row.role})"
+        name = escape(row.title) if row.role == "generator" else f"*{escape(row.title)}* ({escape(row.role)})"
         rows.append([name, *map(_cell, row.cells)])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 

@@ -49,9 +49,12 @@ class Part(BaseModel):
         """The part as a suite file writes it, defaults filled in."""
         return {"kind": self.kind, **self.settings.model_dump(mode="json")}
 
-    def placed(self, device: str) -> "Part":
-        """The same part on another device, if it is one that can choose (has a `device` key)."""
-        if "device" not in type(self.settings).model_fields:
+    def placed(self, device: str | None) -> "Part":
+        """The same part on another device, if it is one that can choose (has a `device` key).
+
+        None is no choice: the part stays where the suite puts it.
+        """
+        if device is None or "device" not in type(self.settings).model_fields:
             return self
         return Part(kind=self.kind, settings=self.settings.model_copy(update={"device": device}))
 
@@ -134,6 +137,13 @@ class Suite(BaseModel):
                 raise SuiteError(
                     f"{where}.extractor: no extractor {extractor!r}; {suggest(extractor, known)}"
                 )
+        names = [part.build().name for part in parts]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise SuiteError(
+                    f"{_where(info, 'metrics', index)}: another metric is named {name!r} too; remove one, "
+                    "or list its extractor under a second name"
+                )
         return parts
 
     @model_validator(mode="after")
@@ -157,6 +167,13 @@ class Suite(BaseModel):
             "gates": [gate.model_dump(mode="json", exclude_none=True) for gate in self.gates],
         }
         return {key: parts.get(key, plain.get(key)) for key in type(self).model_fields}
+
+    @property
+    def device(self) -> str:
+        """Where the suite itself runs: its target's device, else that of its first generator with one."""
+        parts = [*([self.bench.target] if self.bench else []), *self.generators.values()]
+        devices = (getattr(part.settings, "device", None) for part in parts)
+        return next((device for device in devices if device is not None), "cpu")
 
     @cached_property
     def digest(self) -> str:

@@ -39,7 +39,7 @@ class Local:
             cores=available_cores(),
             threads=self.threads,
             memory_gb=round(psutil.virtual_memory().total / 2**30, 1),
-            accelerator=torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "none",
+            accelerator=_accelerator(self.device),
             os=f"{platform.system()} {platform.release()}",
             python=platform.python_version(),
             torch=torch.__version__,
@@ -79,6 +79,13 @@ def _device(name: str) -> torch.device:
         first = str(error).splitlines()[0]
         raise SuiteError(f"device {name!r} cannot be used here: {first}; cpu always can") from error
     return device
+
+
+def _accelerator(device: torch.device) -> str:
+    """What computes, if not the CPU: times of the two must never pass for those of one machine."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return "none" if device.type == "cpu" else device.type
 
 
 def _cpu_name() -> str:

@@ -48,6 +48,8 @@ class LocalReading:
     def _now(self) -> float:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
+        elif self._device.type == "mps":
+            torch.mps.synchronize()
         return time.perf_counter()
 
 

@@ -230,3 +230,17 @@ def test_a_damaged_recording_costs_no_other_prompt_when_lengths_are_measured(sou
     listed(sounds, "file_name,caption\nbell.wav,a bell\ndeep/rain.flac,rain\n")
     (sounds / "bell.wav").write_bytes(b"RIFF")
     assert [prompt.seconds for prompt in opened(sounds).prompts()] == [0.0, 0.1]
+
+
+def test_prompts_of_a_separate_list_do_not_depend_on_the_recordings_that_answer_it(
+    sounds: Path, tmp_path: Path
+):
+    silent = listed(tmp_path, BOTH, "prompts.csv")
+    longer = tmp_path / "longer"
+    (longer / "deep").mkdir(parents=True)
+    for name in ("bell.wav", "deep/rain.flac"):
+        write_audio(longer / name, torch.zeros(1, 8000), 8000)
+    prompts = opened(sounds, prompts=silent).prompts()
+    assert opened(longer, prompts=silent).prompts() == prompts
+    assert [prompt.seconds for prompt in prompts] == [0, 0]
+    assert [prompt.seconds for prompt in opened(sounds, prompts=silent, seconds=3).prompts()] == [3, 3]

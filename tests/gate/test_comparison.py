@@ -1,14 +1,17 @@
 """Differences between two Runs: signs, pairing, intervals, and what refuses to be compared."""
 
 import dataclasses
+import json
 
 import pytest
 
-from arc_eval.errors import NotComparableError
+from arc_eval.errors import NotComparableError, RunError
 from arc_eval.gate.change import unpaired
 from arc_eval.gate.comparison import compare
+from arc_eval.records.basis import basis, differing
 from arc_eval.records.measurement import Counts, Interval, Measurement
-from tests.run_folders import FINGERPRINTS, MACHINE, Recipe, latency, write_run
+from arc_eval.records.run import Run
+from tests.run_folders import FINGERPRINTS, MACHINE, METRIC_SETTINGS, Recipe, latency, write_run
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +104,52 @@ def test_systems_of_one_side_are_listed(runs, tmp_path):
     comparison = compare(runs[0], other)
     assert comparison.only_in_a == ("shuffled", "reference-8", "arc-4")
     assert comparison.only_in_b == ("arc-1",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"reference_digest": "0" * 64}, "reference_digest"),
+        ({"recordings_digest": "0" * 64}, "recordings_digest"),
+        ({"takes": 3}, "takes: '2' in a, '3' in b"),
+        (
+            {"metric_settings": {**METRIC_SETTINGS, "fd[tiny-clap]": {"kind": "frechet", "eps": "1"}}},
+            r"fd\.eps: 'absent' in a, '1' in b",
+        ),
+        ({"reference_digest": ""}, "reference_digest: .* in a, 'absent' in b"),
+    ],
+)
+def test_another_reference_other_recordings_settings_or_takes_are_refused(runs, tmp_path, changes, field):
+    with pytest.raises(NotComparableError, match=field):
+        compare(runs[0], write_run(tmp_path / "b", audio=False, **changes))
+
+
+def test_only_metrics_that_look_at_a_recording_depend_on_which_it_was(runs):
+    moved = dataclasses.replace(Run.read(runs[0]), reference_digest="0", recordings_digest="1")
+    changed = {
+        metric: set(differing(basis(Run.read(runs[0]), metric), basis(moved, metric)))
+        for metric in ["fd[tiny-clap]", "kl[tiny-tagger]", "clap[tiny-clap]", "level[health]", "new[ear]"]
+    }
+    assert changed == {
+        "fd[tiny-clap]": {"reference_digest"},
+        "kl[tiny-tagger]": {"recordings_digest"},
+        "clap[tiny-clap]": set(),
+        "level[health]": set(),
+        "new[ear]": {"reference_digest", "recordings_digest"},
+    }
+
+
+def test_a_run_of_an_earlier_version_still_loads_and_compares_with_itself(runs, tmp_path):
+    data = json.loads((runs[0] / "run.json").read_text())
+    for field in ("reference_digest", "recordings_digest", "metric_settings"):
+        del data[field]
+    (tmp_path / "run.json").write_text(json.dumps(data))
+    assert found(compare(tmp_path, tmp_path))["arc-8", "fd[tiny-clap]"].value == 0
+
+
+def test_a_role_that_does_not_exist_is_refused_by_name(runs, tmp_path):
+    data = json.loads((runs[0] / "run.json").read_text())
+    data["systems"][0]["role"] = "<b>best</b>"
+    (tmp_path / "run.json").write_text(json.dumps(data))
+    with pytest.raises(RunError, match="no role '<b>best</b>'; a system is one of generator, ceiling, floor"):
+        Run.read(tmp_path)

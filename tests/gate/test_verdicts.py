@@ -179,3 +179,21 @@ def test_rules_are_read_from_a_list_or_under_the_key_rules(tmp_path):
     assert load_rules(path) == plain == [Rule(metric="fd", max=1)]
     with pytest.raises(SuiteError, match="cannot be read"):
         load_rules(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize("state", ["running", "waiting", "failed: arc-8: 3 of 16 clips failed"])
+def test_a_run_with_a_stage_that_is_not_done_is_incomplete_under_every_rule(tmp_path, state):
+    stages = {"generate": state, "score": "done", "bench": "done"}
+    run = write_run(tmp_path / "run", audio=False, stages=stages)
+    rules = [Rule(metric="fd[tiny-clap]", system="arc-8", max=1000), Rule(metric="not there yet", max=1)]
+    verdicts = judge(run, None, rules)
+    assert [verdict.outcome for verdict in verdicts] == ["incomplete", "incomplete"]
+    assert all(f"stage generate is {state}" in verdict.sentence for verdict in verdicts)
+    assert exit_code(verdicts) == 3
+
+
+def test_an_unfinished_baseline_is_incomplete_only_where_a_rule_needs_it(baseline, tmp_path):
+    half = write_run(tmp_path / "half", audio=False, stages={"generate": "done", "score": "running"})
+    [verdict] = judge(baseline, half, [Rule(metric="fd[tiny-clap]", system="arc-8", margin=9)])
+    assert verdict.outcome == "incomplete" and "the baseline half: stage score is running" in verdict.sentence
+    assert outcomes(baseline, half, metric="fd[tiny-clap]", system="arc-8", max=1000) == ["passed"]

@@ -195,3 +195,25 @@ def test_prompts_weigh_the_same_whatever_their_takes():
 def test_diversity_of_single_takes_is_refused_with_the_remedy():
     with pytest.raises(IncompleteError, match="set `takes` to 2 or more"):
         built(diversity).measure(evidence(normal(6, 4)))
+
+
+def test_a_recording_lost_among_the_takes_brings_no_clip_to_itself():
+    logits = 3 * normal(3, 6)
+    owners = ["p000#0", "p000#2", "p000#3"]  # take 1 could not be described
+    scores = built(label_kl).scores(evidence(logits, owners=owners, paired=logits))
+    rows = logits.float()
+    partners = {"p000#0": 1, "p000#2": 2, "p000#3": 0}
+    for index, owner in enumerate(owners):
+        expected = label_divergence(rows[[index]], rows[[partners[owner]]])
+        assert scores[owner] == pytest.approx(float(expected), abs=1e-12)
+
+
+def test_a_clip_meets_a_recording_of_another_take_however_few_are_left():
+    logits = 3 * normal(2, 6)
+    found = evidence(logits, owners=["p000#1", "p000#2"], paired=logits)
+    assert min(built(label_kl).scores(found).values()) > 0.01
+
+
+def test_diversity_of_recordings_with_one_take_names_the_source():
+    with pytest.raises(IncompleteError, match=r"one clip for each prompt.*a source with several of each"):
+        built(diversity).measure(evidence(normal(6, 4)))

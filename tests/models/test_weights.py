@@ -1,6 +1,12 @@
 """A model on disk is the model; what does not fit is named."""
 
+import errno
 import json
+import os
+import resource
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -143,3 +149,25 @@ def test_initial_weights_are_decided_by_the_seed_alone(small_model: LatentDiffus
     first, same, other = (model.dit.timestep_features.weight for model in twins)
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
+
+
+def small_disk() -> None:
+    """Refuses files beyond a few kilobytes, in the middle of a write, as a full disk does."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+def test_a_full_disk_is_told_with_its_place_and_remedy_and_keeps_what_was_there(folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    code = (
+        "import sys; from pathlib import Path; from arc_eval.models.weights import load_model, save_model\n"
+        "folder = Path(sys.argv[1]); save_model(load_model(folder), folder, {})"
+    )
+    full = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], preexec_fn=small_disk, capture_output=True, text=True
+    )
+    said = full.stderr.strip().splitlines()[-1]
+    assert said.startswith(f"arc_eval.errors.CheckpointError: {folder}: the model cannot be written: ")
+    assert os.strerror(errno.EFBIG) in said
+    assert "make room" in said
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -80,7 +80,8 @@ def test_what_a_killed_run_left_is_not_made_again(folder: Path):
 def test_a_killed_run_can_be_read_and_says_what_it_was_doing(folder: Path):
     assert killed_after(started(folder), folder / "store", 10)
     found = Run.read(folder / "run")
-    assert found.stages == {"generate": "running"}
+    assert found.stages == {"generate": "running", "extract": "waiting", "score": "waiting"}
+    assert not any(system.results for system in found.systems)
     assert [system.name for system in found.systems] == ["recordings", "shuffled", "many-steps", "few-steps"]
 
 

@@ -1,19 +1,25 @@
 """A Run holds every planned clip, names what it rests on, and repeats nothing that it holds."""
 
+import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import outcome
 
-from arc_eval.dsp import read_audio, samples_digest
+from arc_eval.dsp import read_audio, samples_digest, write_audio
 from arc_eval.errors import CheckpointError, DataError, RunError
-from arc_eval.pipeline.folder import opened
+from arc_eval.pipeline import plan
+from arc_eval.pipeline.bench import bench
+from arc_eval.pipeline.folder import RunFolder, opened
+from arc_eval.pipeline.plan import planned
 from arc_eval.pipeline.run import run
 from arc_eval.records.measurement import Measurement
 from arc_eval.records.parquet import read_clips, read_scores
+from arc_eval.records.prompt import Prompt
 from arc_eval.records.run import Run
 from arc_eval.store import Store
 from arc_eval.suite import Suite
@@ -188,3 +194,77 @@ def test_threads_of_the_process_are_as_they_were(
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_suite_that_cannot_be_run_leaves_the_finished_run_as_it_was(
+    make_suite: Make, finished: tuple[Path, Store], tmp_path: Path
+):
+    run(make_suite(), tmp_path / "run", store=finished[1])
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*.*") if path.name != ".lock"}
+    absent = {"kind": "latent", "weights": str(tmp_path / "absent"), "sampler": "euler", "steps": 1}
+    for evaluate in (partial(run, store=finished[1]), bench):
+        suite = make_suite(generators={"absent": absent}, bench={"target": {"kind": "local"}})
+        with pytest.raises(CheckpointError):
+            evaluate(suite, tmp_path / "run")
+    assert {p: p.read_bytes() for p in (tmp_path / "run").rglob("*.*") if p.name != ".lock"} == before
+
+
+def test_a_run_begun_again_holds_no_result_and_no_table_of_the_one_before(
+    make_suite: Make, finished: tuple[Path, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run(make_suite(), tmp_path / "run", store=finished[1])
+    forget, said = RunFolder.forget_tables, []
+
+    def forgotten(folder: RunFolder) -> None:
+        said.append(Run.read(folder.path))  # already the new record: tables never outlive what they are of
+        forget(folder)
+
+    def killed(*arguments: object, **settings: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunFolder, "forget_tables", forgotten)
+    monkeypatch.setattr("arc_eval.pipeline.run.generate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(make_suite(), tmp_path / "run", store=finished[1])
+    [begun], left = said, Run.read(tmp_path / "run")
+    assert set(begun.stages.values()) == {"waiting"}
+    assert left.stages == {"generate": "running", "extract": "waiting", "score": "waiting"}
+    assert not any(system.results for system in (*begun.systems, *left.systems))
+    assert not list((tmp_path / "run").glob("*.parquet"))
+
+
+def test_other_code_for_files_makes_other_clips(
+    make_suite: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "given").mkdir()
+    write_audio(tmp_path / "given" / "a.wav", torch.zeros(2, 800) + 0.1, 8000)
+    made = make_suite().generators
+    generators = {
+        "few-steps": made["few-steps"].data(),
+        "given": {"kind": "folder", "path": tmp_path / "given"},
+    }
+    suite = make_suite(generators=json.loads(json.dumps(generators, default=str)))
+    prompts = [Prompt("a", "a bell", 0.1)]
+    chosen = suite.model_copy(update={"controls": {}})
+
+    def keys() -> list[str]:
+        return [job.key for system in planned(chosen, prompts, "cpu") for job in system.jobs if job.key]
+
+    before = keys()
+    assert len(before) == 3 and keys() == before
+    real = plan.source_digest
+    monkeypatch.setattr(plan, "source_digest", lambda *modules: real(*modules) + "changed")
+    assert not set(keys()) & set(before)
+    assert "arc_eval.dsp" in plan.STORED
+
+
+def test_a_run_names_its_reference_its_recordings_and_the_settings_of_its_metrics(
+    finished: tuple[Path, Store], make_suite: Make, tmp_path: Path
+):
+    found = Run.read(finished[0])
+    assert found.metric_settings.keys() == set(found.metrics())
+    assert found.metric_settings["fd[mel]"].items() >= {"kind": "frechet", "extractor": "mel"}.items()
+    source = {"kind": "synthetic", "seconds": 0.25, "takes": 2, "split": "reference", "count": 11}
+    other = run(make_suite(reference=source), tmp_path / "run", store=finished[1])
+    assert found.reference_digest and other.reference_digest != found.reference_digest
+    assert found.recordings_digest and other.recordings_digest == found.recordings_digest

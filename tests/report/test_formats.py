@@ -11,6 +11,8 @@ import pytest
 from arc_eval import escape, report
 from arc_eval.errors import RunError, SuiteError
 from arc_eval.records.run import Run
+from arc_eval.report import markdown
+from arc_eval.report.tables import Column, Row, Table, absent
 from tests.report.conftest import HOSTILE, REASON
 from tests.run_folders import write_run
 
@@ -59,6 +61,11 @@ def test_markdown_shows_hostile_text_as_text(written):
     assert "<b>" not in text and "failed: no rows \\|" in text
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert {line.count("|") - line.count("\\|") for line in rows if "fd\\[tiny-clap\\]" in line} <= {6, 8}
+
+
+def test_markdown_shows_a_role_as_text_whatever_it_is():
+    shown = markdown.table(Table("t", "T", (Column("fd", "Quality"),), (Row("a", "<i>|", (absent("-"),)),)))
+    assert "(&lt;i&gt;\\|)" in shown
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from arc_eval.errors import SuiteError
 from arc_eval.generators.latent import Settings as Latent
 from arc_eval.records.prompt import Prompt
 from arc_eval.targets.local import Settings
+from arc_eval.targets.meters import LocalReading
 
 
 def test_waiting_takes_wall_time_and_working_takes_both():
@@ -75,3 +76,18 @@ def test_a_generator_is_loaded_on_the_target(tmp_path: Path):
 def test_a_device_that_is_not_there_is_refused(device: str):
     with pytest.raises(SuiteError, match="cpu always can"):
         Settings(device=device).build()
+
+
+def test_whatever_is_not_the_cpu_is_named_so_that_machines_differ():
+    other = Settings(device="meta").build().machine()
+    assert other.accelerator == "meta"
+    assert other != Settings().build().machine()
+
+
+def test_the_clock_of_an_apple_accelerator_is_read_after_its_work_is_done(monkeypatch: pytest.MonkeyPatch):
+    waits: list[float] = []
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: waits.append(time.perf_counter()))
+    with LocalReading(torch.device("mps")).running() as reading, reading.stage("step"):
+        pass
+    assert len(waits) == 4  # before and after the call, and the stage within it
+    assert reading.seconds >= waits[-1] - waits[0] - 1e-3

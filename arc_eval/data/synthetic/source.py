@@ -70,9 +70,11 @@ class Synthetic:
         )
 
     def prompts(self) -> Sequence[Prompt]:
+        """All `count` prompts, in order of their index; nothing is rendered."""
         return [self.prompt(index) for index in range(self.settings.count)]
 
     def takes(self) -> int:
+        """How many different recordings of each prompt can be rendered."""
         return self.settings.takes
 
     def index(self, prompt_id: str) -> int:
@@ -95,6 +97,7 @@ class Synthetic:
         return torch.from_numpy(render(np.random.default_rng(seed), scene, self.settings.seconds))
 
     def identity(self) -> Mapping[str, str]:
+        """The settings and the version of the sounds, which together decide every sample."""
         facts = self.settings.model_dump()
         return {
             "kind": "synthetic",

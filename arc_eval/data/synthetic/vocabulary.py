@@ -25,6 +25,7 @@ class Sound:
 
     @property
     def countable(self) -> bool:
+        """Whether captions may say how often it sounds."""
         return bool(self.many)
 
 
