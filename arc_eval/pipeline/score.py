@@ -8,6 +8,7 @@ from arc_eval.contracts import Metric, PerClip, Progress, silent
 from arc_eval.errors import ArcEvalError, SuiteError
 from arc_eval.pipeline.described import DescribedRun
 from arc_eval.pipeline.generate import Outcome
+from arc_eval.pipeline.pool import one_thread
 from arc_eval.records.measurement import Counts, Failure, Measurement, Result
 from arc_eval.records.run import Run, result_of
 from arc_eval.store import Store, code_digest, digest_of
@@ -68,8 +69,9 @@ def _score(part: Part, system: str, described: DescribedRun, counts: Counts, sto
         return Scores(tuple(map(result_of, known["results"])), known["clips"], metric.name, settings)
     evidence = described.evidence(system, counts)
     try:
-        measured: Sequence[Measurement] = tuple(metric.measure(evidence))
-        clips = dict(metric.scores(evidence)) if isinstance(metric, PerClip) else {}
+        with one_thread():
+            measured: Sequence[Measurement] = tuple(metric.measure(evidence))
+            clips = dict(metric.scores(evidence)) if isinstance(metric, PerClip) else {}
     except ArcEvalError as error:
         return Scores((Failure(metric.name, str(error), counts),), {}, metric.name, settings)
     store.write(KIND, key, {"results": [asdict(result) for result in measured], "clips": clips})

@@ -20,7 +20,7 @@ from arc_eval.store import Store
 from arc_eval.suite import load_suite
 
 PROGRAM = Path(__file__).with_name("run_suite.py")
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}  # and the test itself has as many as there are
 
 
 def published(store: Path) -> int:
@@ -35,7 +35,14 @@ def started(folder: Path, workers: int = 1) -> "subprocess.Popen[bytes]":
         str(folder / "run"),
         str(folder / "store"),
     ]
-    return subprocess.Popen([*command, str(workers)], env=ENVIRONMENT, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [*command, str(workers)], env=ENVIRONMENT, stderr=subprocess.PIPE, preexec_fn=_hear_interrupts
+    )
+
+
+def _hear_interrupts() -> None:
+    """A job in the background of a shell script is started deaf to Ctrl-C, and so would be its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def killed_after(process: "subprocess.Popen[bytes]", store: Path, entries: int) -> bool:
