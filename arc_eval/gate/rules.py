@@ -95,7 +95,7 @@ def load_rules(path: Path) -> list[Rule]:
             raise SuiteError(f"{path}: {unknown[0]}: unknown key; {suggest(unknown[0], ['rules'])}")
         data = data.get("rules")
     if not isinstance(data, list) or not data:
-        raise SuiteError(f"{path}: no rules; write a list such as `- {{metric: fd[tiny-clap], max: 40}}`")
+        raise SuiteError(f"{path}: no rules; write a list such as `- {{metric: fd[tiny-clap], max: 0.2}}`")
     return parse_rules(data, where=f"{path}: rules")
 
 
