@@ -21,6 +21,11 @@ def refused(file: Path, *overrides: str) -> str:
     return str(caught.value)
 
 
+def test_an_error_from_the_command_line_says_what_was_set_there(file: Path):
+    assert "--set generators.few-steps.stpes=3" in refused(file, "takes=2", "generators.few-steps.stpes=3")
+    assert "--set takes=2" not in refused(file, "takes=2", "generators.few-steps.stpes=3")
+
+
 @pytest.mark.parametrize(
     ("override", "meant"),
     [

@@ -5,7 +5,7 @@ mappings merge key by key, everything else is replaced, and a key set to null is
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -27,13 +27,20 @@ class SuiteFile:
     data: dict[str, Any]
     lines: Mapping[Place, str] = field(default_factory=dict)
     """Place to `FILE:LINE`, parents' included."""
+    overrides: tuple[str, ...] = ()
+    """`KEY=VALUE` texts that changed the data."""
 
     def where(self, *place: str | int) -> str:
-        """The place as errors name it: `suite.yaml:12: generators.arc`."""
+        """The place as errors name it: `suite.yaml:12: generators.arc`, and what was set at it or in it."""
         known = next(
             (self.lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in self.lines), None
         )
-        return ": ".join(filter(None, [known or str(self.path), ".".join(map(str, place))]))
+        key = ".".join(map(str, place))
+        changed = [
+            text for text in self.overrides if f"{text.partition('=')[0].strip()}.".startswith(f"{key}.")
+        ]
+        origin = ", ".join([known or str(self.path), *(f"--set {text}" for text in changed if key)])
+        return ": ".join(filter(None, [origin, key]))
 
 
 @cache
@@ -59,7 +66,7 @@ def read_suite_file(name: str | Path, overrides: Sequence[str] = ()) -> SuiteFil
     file = _read(find_suite(name), seen=())
     for override in overrides:
         apply_override(file.data, override)
-    return file
+    return replace(file, overrides=tuple(overrides))
 
 
 def find_suite(name: str | Path, beside: Path | None = None) -> Path:
