@@ -1,7 +1,8 @@
 """Randomness belongs to one clip: seeds are hashes of names, noise comes from the CPU."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -26,3 +27,11 @@ def clip_generators(seeds: Sequence[int]) -> list[torch.Generator]:
 def clip_noise(generators: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
     """Standard normal float32[clip, *shape]; each clip's row advances its own stream alone."""
     return torch.stack([torch.randn(*shape, generator=generator) for generator in generators])
+
+
+@contextmanager
+def initial_weights(seed: int) -> Iterator[None]:
+    """Networks built inside begin with weights that `seed` decides; the process's stream is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield

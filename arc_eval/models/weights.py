@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from arc_eval.errors import CheckpointError, suggest
 from arc_eval.models.config import ModelConfig, load_config
 from arc_eval.models.diffusion import LatentDiffusion
+from arc_eval.seeding import initial_weights
 
 CONFIG, WEIGHTS, MANIFEST = "model_config.json", "model.safetensors", "manifest.json"
 PACKAGED = Path(__file__).resolve().parent.parent / "weights"
@@ -58,8 +59,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> LatentDi
 
 def build_model(config: ModelConfig, seed: int) -> LatentDiffusion:
     """A freshly initialised model, decided by `seed`; the process-wide random stream is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with initial_weights(seed):
         return LatentDiffusion(config)
 
 

@@ -21,6 +21,7 @@ from arc_eval.losses import adversarial
 from arc_eval.losses.times import draw_times
 from arc_eval.models.conditioning import Conditioning
 from arc_eval.models.discriminator import Discriminator
+from arc_eval.seeding import initial_weights
 from arc_eval.training.batches import Batch, TimeName, quantile
 from arc_eval.training.learner import Learner
 from arc_eval.training.recipe import Optimisation
@@ -42,14 +43,14 @@ class ArcRecipe(StudentRecipe):
 
     def task(self, cache: Path, progress: Progress = silent) -> "ArcTask":
         """Encodes the recordings (or finds them encoded) and builds the networks."""
-        return ArcTask(self, cache, progress)
+        with initial_weights(self.seed):
+            return ArcTask(self, cache, progress)
 
 
 class ArcTask:
     """Student and discriminator in turn; the student's average is published."""
 
     def __init__(self, recipe: ArcRecipe, cache: Path, progress: Progress) -> None:
-        torch.manual_seed(recipe.seed)  # the head's initial weights only; steps draw from their own streams
         self.recipe = recipe
         self.student = Student(recipe, cache, progress)
         self.discriminator = Discriminator.of(

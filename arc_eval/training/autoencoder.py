@@ -19,6 +19,7 @@ from arc_eval.models.autoencoder_weights import AutoencoderFile, save_autoencode
 from arc_eval.models.bottleneck import Posterior
 from arc_eval.models.features import LEVEL_SCALE, BandLevels
 from arc_eval.models.spectral import SpectralConfig, SpectralDecoder, SpectralEncoder
+from arc_eval.seeding import initial_weights
 from arc_eval.training.data import Encoded, batch_indices, encode
 from arc_eval.training.features import FeatureEncoding, whole_frames
 from arc_eval.training.learner import Learner
@@ -37,9 +38,9 @@ class AutoencoderRecipe(Recipe):
 
     def task(self, cache: Path, progress: Progress = silent) -> "AutoencoderTask":
         """Encodes the recordings (or finds them encoded) and builds the networks."""
-        torch.manual_seed(self.seed)  # initial weights only; steps draw from their own streams
         data = encode(self.data, self.examples, FeatureEncoding(self.model, self.seconds), cache, progress)
-        return AutoencoderTask(self, data)
+        with initial_weights(self.seed):
+            return AutoencoderTask(self, data)
 
 
 class AutoencoderTask:

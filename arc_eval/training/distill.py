@@ -27,6 +27,7 @@ from arc_eval.models.discriminator import ConvHead
 from arc_eval.models.weights import load_model
 from arc_eval.samplers.guidance import guided
 from arc_eval.samplers.schedule import log_snr_times
+from arc_eval.seeding import initial_weights
 from arc_eval.training.batches import Batch, TimeName, quantile
 from arc_eval.training.learner import Learner
 from arc_eval.training.recipe import Optimisation
@@ -49,7 +50,8 @@ class DistillRecipe(StudentRecipe):
 
     def task(self, cache: Path, progress: Progress = silent) -> "DistillTask":
         """Encodes the recordings (or finds them encoded) and builds the networks."""
-        return DistillTask(self, cache, progress)
+        with initial_weights(self.seed):
+            return DistillTask(self, cache, progress)
 
 
 class FakeScore(nn.Module):
@@ -70,7 +72,6 @@ class DistillTask:
     """Student, frozen teacher and fake-score network; the student's average is published."""
 
     def __init__(self, recipe: DistillRecipe, cache: Path, progress: Progress) -> None:
-        torch.manual_seed(recipe.seed)  # the head's initial weights only; steps draw from their own streams
         self.recipe = recipe
         self.student = Student(recipe, cache, progress)
         self.teacher = load_model(recipe.teacher).requires_grad_(False)
@@ -81,7 +82,7 @@ class DistillTask:
         self.facts = self.student.facts
 
     def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
-        """Trains the student once, then the fake-score network `fake_updates` times; logs losses and norm."""
+        """Trains the student at one step in 1 + `fake_updates`, the fake-score network at the others."""
         batch = self.student.batches.at(step)
         conditioning = self.student.condition(batch)
         student_turn = step % (1 + self.recipe.fake_updates) == 0

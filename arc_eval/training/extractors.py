@@ -19,6 +19,7 @@ from arc_eval.models.extractor_weights import save_extractor
 from arc_eval.models.features import LEVEL_SCALE, BandLevels
 from arc_eval.models.spectral import SpectralConfig
 from arc_eval.models.tiny_extractors import Clap, ClapConfig, Tagger, TaggerConfig
+from arc_eval.seeding import initial_weights
 from arc_eval.training.data import Encoded, batch_indices, encode
 from arc_eval.training.features import FeatureEncoding
 from arc_eval.training.learner import Learner
@@ -35,8 +36,8 @@ class TaggerRecipe(Recipe):
 
     def task(self, cache: Path, progress: Progress = silent) -> "TaggerTask":
         """Encodes the recordings (or finds them encoded) and builds the networks."""
-        torch.manual_seed(self.seed)  # initial weights only; steps draw from their own streams
-        return TaggerTask(self, _features(self, self.model, self.seconds, cache, progress))
+        with initial_weights(self.seed):
+            return TaggerTask(self, _features(self, self.model, self.seconds, cache, progress))
 
 
 class ClapRecipe(Recipe):
@@ -48,8 +49,8 @@ class ClapRecipe(Recipe):
 
     def task(self, cache: Path, progress: Progress = silent) -> "ClapTask":
         """Encodes the recordings (or finds them encoded) and builds the networks."""
-        torch.manual_seed(self.seed)  # initial weights only; steps draw from their own streams
-        return ClapTask(self, _features(self, self.model.audio, self.seconds, cache, progress))
+        with initial_weights(self.seed):
+            return ClapTask(self, _features(self, self.model.audio, self.seconds, cache, progress))
 
 
 class TaggerTask:

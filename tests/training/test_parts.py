@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from arc_eval.losses.contrastive import matching_loss
+from arc_eval.seeding import initial_weights
 from arc_eval.training.data import batch_indices
 from arc_eval.training.ema import ExponentialAverage
 from arc_eval.training.extractors import varied
@@ -26,6 +27,17 @@ def test_epochs_and_seeds_differ_in_order() -> None:
     first, second = (batch_indices(64, 64, seed=0, step=step) for step in (0, 1))
     assert not torch.equal(first, second)
     assert not torch.equal(first, batch_indices(64, 64, seed=1, step=0))
+
+
+def test_initial_weights_are_decided_by_the_seed_and_leave_the_process_alone() -> None:
+    before = torch.get_rng_state()
+    networks = []
+    for seed in (1, 1, 2):
+        with initial_weights(seed):
+            networks.append(nn.Linear(3, 2).weight)
+    assert torch.equal(networks[0], networks[1])
+    assert not torch.equal(networks[0], networks[2])
+    assert torch.equal(before, torch.get_rng_state())
 
 
 def test_the_rate_rises_linearly_and_falls_to_its_floor() -> None:
