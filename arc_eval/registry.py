@@ -66,6 +66,8 @@ def explain(error: ValidationError, where: str, fields: Mapping[str, object]) ->
         place = ".".join([where, *map(str, finding["loc"])])
         if finding["type"] == "extra_forbidden":
             lines.append(f"{place}: unknown key; {suggest(str(finding['loc'][-1]), fields)}")
+        elif finding["type"] == "value_error":
+            lines.append(f"{place}: {finding['ctx']['error']}")
         else:
             lines.append(f"{place}: {finding['msg']} (got {finding.get('input')!r})")
     return "\n".join(lines)

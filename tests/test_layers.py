@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "arc_eval"
 MODULES = {path.relative_to(PACKAGE).with_suffix(""): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 BASE = {"errors", "records"}
-FOUNDATION = BASE | {"contracts", "dsp", "stats", "seeding", "flow", "store", "escape", "models"}
+FOUNDATION = BASE | {"contracts", "dsp", "stats", "seeding", "brownian", "flow", "store", "escape", "models"}
 MIDDLE = FOUNDATION | {"samplers", "losses", "gate", "report"}
 PLUGINS = {"generators", "extractors", "metrics", "targets", "engine", "data"}
 
@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dsp": BASE,
     "stats": BASE,
     "seeding": BASE,
+    "brownian": BASE | {"seeding"},
     "flow": BASE,
     "store": BASE,
     "escape": BASE,

@@ -12,7 +12,8 @@ from arc_eval.data.synthetic import Settings as Synthetic
 from arc_eval.extractors.tiny import ClapExtractor, ClapSettings, TaggerExtractor, TaggerSettings
 from arc_eval.generators.latent import Settings as Latent
 from arc_eval.models.autoencoder_weights import load_autoencoder
-from arc_eval.models.weights import PACKAGED, read_manifest, weights_digest
+from arc_eval.models.files import PACKAGED
+from arc_eval.models.weights import read_manifest, weights_digest
 from arc_eval.records.audio import AudioBatch
 from arc_eval.records.prompt import Prompt
 from arc_eval.training.recipe import load_recipe

@@ -1,5 +1,6 @@
 """A small random model and suites around it, for tests that run the real pipeline in a second."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,11 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def save_random_model(folder: Path, seed: int = 0) -> Path:
+def save_random_model(folder: Path, seed: int = 0, *, objective: str = "rectified_flow") -> Path:
     """A model folder whose every weight is random: freshly initialised ones start as the identity."""
-    model = build_model(parse_part(ModelConfig, CONFIG, "the test's configuration"), seed)
+    config = copy.deepcopy(CONFIG)
+    config["model"]["diffusion"]["diffusion_objective"] = objective
+    model = build_model(parse_part(ModelConfig, config, "the test's configuration"), seed)
     stream = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():

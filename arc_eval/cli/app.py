@@ -6,9 +6,10 @@ import sys
 import typer
 
 from arc_eval import __version__
-from arc_eval.cli import catalog, evaluate, judge, make
+from arc_eval.cli import catalog, evaluate, judge, make, training, weights
 from arc_eval.cli.failures import FrontDoor, unforeseen
 from arc_eval.escape import console
+from arc_eval.models.offline import go_offline, offline
 
 app = typer.Typer(
     name="arc-eval",
@@ -31,7 +32,8 @@ app.command("compare")(judge.compare)
 app.command("gate")(judge.gate)
 app.command("bench")(evaluate.bench)
 app.command("generate")(make.generate)
-app.command("train")(make.train)
+app.command("train")(training.train)
+app.add_typer(weights.app, name="weights")
 app.command("list")(catalog.installed)
 app.command("check")(evaluate.check)
 
@@ -61,6 +63,8 @@ def options(
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Inert("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    if offline():
+        go_offline()
 
 
 def main() -> None:

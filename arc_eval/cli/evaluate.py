@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arc_eval.cli import results, show
-from arc_eval.cli.options import Device, Json, Quiet, RunFolder, Set, StoreRoot, SuiteName
+from arc_eval.cli.options import Device, Json, Offline, Quiet, RunFolder, Set, StoreRoot, SuiteName
 from arc_eval.cli.progress import shown
 from arc_eval.errors import IncompleteError
 from arc_eval.escape import console
@@ -34,6 +34,7 @@ def run(
     workers: Workers = None,
     limit: Limit = None,
     store: StoreRoot = None,
+    offline: Offline = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and run nothing.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -117,6 +118,7 @@ def bench(
     overrides: Set = None,
     out: RunFolder = None,
     device: Device = None,
+    offline: Offline = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -5,6 +5,15 @@ from typing import Annotated
 
 import typer
 
+
+def _stay_offline(wanted: bool) -> bool:
+    if wanted:
+        from arc_eval.models.offline import go_offline
+
+        go_offline()
+    return wanted
+
+
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress: nothing but the result.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Set = Annotated[
@@ -30,4 +39,12 @@ StoreRoot = Annotated[
 ]
 RunFolder = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="The Run folder to write. Default: runs/NAME.")
+]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        callback=_stay_offline,
+        help="Never dial out: official weights come from the cache alone.",
+    ),
 ]

@@ -1,76 +1,120 @@
 """Latent diffusion models: text conditioning, denoising steps, decoder.
 
-Each clip's noise comes from its own CPU stream, and by default each clip goes through the network by
+Each clip's noise comes from its own CPU streams, and by default each clip goes through the network by
 itself: a matrix product may round by the size of its batch, and a clip must not depend on its
 neighbours.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import Field
+import torch.nn.functional as F
+from pydantic import Field, field_serializer, model_validator
 from torch import Tensor
 
 from arc_eval import contracts
 from arc_eval.contracts import StageHook, untimed
 from arc_eval.errors import CheckpointError, DataError
+from arc_eval.generators import style
 from arc_eval.generators.onednn import available, through_onednn
-from arc_eval.models.conditioning import Conditioning
+from arc_eval.generators.sampling import AnySampler, Noise, Start, fitting
 from arc_eval.models.diffusion import LatentDiffusion
 from arc_eval.models.weights import load_model, read_manifest, weights_digest
 from arc_eval.records.audio import AudioBatch
 from arc_eval.records.prompt import Prompt
 from arc_eval.samplers.guidance import guided
-from arc_eval.samplers.ode import dpmpp_2m, euler
-from arc_eval.samplers.pingpong import pingpong
-from arc_eval.samplers.schedule import log_snr_times
 from arc_eval.samplers.velocity import Velocity
-from arc_eval.seeding import clip_generators, clip_noise
 from arc_eval.store import source_digest
 
-Renoise = Callable[[], Tensor]
-Sampler = Callable[[Velocity, Tensor, Tensor, Renoise], Tensor]
-"""(velocity, noise, times, renoise) to data; deterministic ones never call `renoise`."""
-
-SAMPLERS: Mapping[str, Sampler] = {
-    "pingpong": pingpong,
-    "euler": lambda velocity, x, times, renoise: euler(velocity, x, times),
-    "dpmpp-2m": lambda velocity, x, times, renoise: dpmpp_2m(velocity, x, times),
-}
-
 CODE = (
-    "arc_eval.dsp", "arc_eval.flow", "arc_eval.generators", "arc_eval.models", "arc_eval.records",
-    "arc_eval.samplers", "arc_eval.seeding",
+    "arc_eval.brownian", "arc_eval.dsp", "arc_eval.flow", "arc_eval.generators", "arc_eval.models",
+    "arc_eval.records", "arc_eval.samplers", "arc_eval.seeding",
 )  # fmt: skip
 """The modules that decide a clip."""
+
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class Settings(contracts.Settings):
     """`{kind: latent, weights: tiny/arc, sampler: pingpong, steps: 8}`."""
 
     weights: str
-    """`tiny/NAME`, or a folder with `model_config.json` and `model.safetensors`."""
-    sampler: Literal["pingpong", "euler", "dpmpp-2m"]
+    """`tiny/NAME`; a folder with `model_config.json` and weights; a weights file beside its configuration;
+    `hf://OWNER/NAME[@REVISION][/FILE]`; or `random/NAME`, random weights of an official size, for latency."""
+    ema: bool | None = None
+    """Which weights of a training checkpoint: the averaged ones (true, and the default) or the live ones."""
+    sampler: AnySampler
+    """Its name, or `{kind: name, ...}` with its options."""
     steps: int = Field(ge=1)
     guidance: float = 1.0
     """Scale of classifier-free guidance; 1 is none, at half the cost."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Precision of the denoising network; conditioner and decoder stay in float32."""
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    """Guidance acts at noise levels inside."""
+    guidance_rescale: float = Field(0.0, ge=0, le=1)
+    """How far the guided output's spread is drawn back to the unguided one's."""
+    apg: float = Field(0.0, ge=0, le=1)
+    """Adaptive projected guidance: how much of guidance's share along the data itself is taken away."""
+    negative_prompt: str | None = None
+    """What guidance leads away from; default: from no prompt at all."""
+    init_audio: Path | None = None
+    """Style transfer: a file, or a folder with a file for each prompt id, to begin with in place of noise."""
+    init_level: float = Field(1.0, ge=0, le=1)
+    """How much noise is put on it: 0 keeps it, 1 ignores it."""
+    dtype: Precision = "float32"
+    """Precision of the denoising network; the conditioner stays in float32."""
+    decoder_dtype: Precision = "float32"
+    """Precision of the autoencoder."""
+    window: int | None = Field(None, ge=1)
+    """Latent frames decoded at a time, to save memory; any number gives the same audio. Default: 16 on a
+    CPU, whose cache they fit, else 512."""
     batch: int = Field(1, ge=1)
     """Clips that go through the network together. Beyond 1 the last bits depend on who they are."""
+    sample_rate: int | None = Field(None, ge=1)
+    """Refuse weights of another rate; default: take the model's."""
     device: str = "cpu"
 
+    @model_validator(mode="after")
+    def _options_act(self) -> Self:
+        options = ("negative_prompt", "apg", "guidance_rescale", "guidance_interval")
+        idle = [name for name in options if getattr(self, name) != type(self).model_fields[name].default]
+        if self.guidance == 1 and idle:
+            raise ValueError(f"{', '.join(idle)}: without effect at guidance 1; set guidance too")
+        if self.init_audio is None and self.init_level != 1:
+            raise ValueError("style transfer needs init_audio: without it there is nothing for init_level")
+        return self
+
+    @field_serializer("sampler")
+    def _by_name(self, sampler: AnySampler) -> Any:
+        options = sampler.model_dump(mode="json", exclude_defaults=True)
+        return {"kind": sampler.kind, **options} if options else sampler.kind
+
     def build(self) -> "LatentGenerator":
-        """Loads the weights. Raises CheckpointError if they do not fit."""
-        model = load_model(self.weights, self.device)
-        if model.objective == "v":
-            raise CheckpointError(f"{self.weights}: a v-objective model; the samplers here follow velocities")
+        """Loads the weights. Raises CheckpointError if they, the sampler or the rate do not fit,
+        DataError if style transfer's clip is not there."""
+        model = load_model(self.weights, self.device, ema=self.ema)
+        if model.objective not in self.sampler.objectives:
+            raise CheckpointError(
+                f"{self.weights}: sampler {self.sampler.kind!r} does not fit a model of objective "
+                f"{model.objective!r}; {' or '.join(fitting(model.objective))} would"
+            )
+        if self.sample_rate not in (None, model.sample_rate):
+            raise CheckpointError(
+                f"{self.weights}: makes audio at {model.sample_rate} Hz, but sample_rate asks for "
+                f"{self.sample_rate} Hz; are these the right weights?"
+            )
         model.dit.to(getattr(torch, self.dtype))
-        if available():
+        on_cpu = torch.device(self.device).type == "cpu"
+        window = self.window or (16 if on_cpu else 512)
+        model.autoencoder.prepare(window, getattr(torch, self.decoder_dtype))
+        if on_cpu and available():
             through_onednn(model)
-        return LatentGenerator(self, model)
+        if self.init_audio is None:
+            return LatentGenerator(self, model)
+        beginning = style.beginning(self.init_audio, model.sample_rate, model.config.audio_channels)
+        return LatentGenerator(self, model, beginning)
 
 
 @dataclass(frozen=True)
@@ -79,6 +123,8 @@ class LatentGenerator:
 
     settings: Settings
     model: LatentDiffusion
+    beginning: style.Beginning | None = None
+    """Style transfer's clip for a prompt."""
 
     @property
     def sample_rate(self) -> int:
@@ -91,7 +137,8 @@ class LatentGenerator:
     ) -> AudioBatch:
         """One clip for each prompt and seed, cut to the prompt's length.
 
-        Raises DataError for a prompt longer than the model can make.
+        Raises DataError for a prompt longer than the model can make, AudioError for a style
+        transfer's clip that is missing or damaged.
         """
         if len(prompts) != len(seeds):
             raise ValueError(f"{len(prompts)} prompts but {len(seeds)} seeds")
@@ -101,63 +148,70 @@ class LatentGenerator:
                     f"{prompt.id}: asks for {prompt.seconds:g} s; "
                     f"this model makes more than 0 and at most {self.model.max_seconds:g} s"
                 )
-        known: dict[tuple[str, float], Conditioning] = {}
+        if stage is not untimed:
+            # A caption that was seen before would make the text stage look free.
+            self.model.conditioner.forget()
         clips: list[Tensor] = []
         for start in range(0, len(prompts), self.settings.batch):
             together = slice(start, start + self.settings.batch)
-            clips += self._together(prompts[together], seeds[together], known, stage)
+            clips += self._together(prompts[together], seeds[together], stage)
         return AudioBatch.of(clips, self.sample_rate)
 
-    def _together(
-        self,
-        prompts: Sequence[Prompt],
-        seeds: Sequence[int],
-        known: dict[tuple[str, float], Conditioning],
-        stage: StageHook,
-    ) -> list[Tensor]:
-        """Clips that share the network's batch; `known` holds the call's captions, each encoded once."""
-        with stage("text"):
-            conditioning = self._condition(prompts, known)
-        streams = clip_generators(seeds)
-        shape, device = self.model.latent_shape, self.settings.device
-        plain = guided(self.model.velocity, conditioning, self.settings.guidance)
+    def _together(self, prompts: Sequence[Prompt], seeds: Sequence[int], stage: StageHook) -> list[Tensor]:
+        """Clips that share the network's batch."""
+        settings, model = self.settings, self.model
+        start = self._start(prompts)
+        latents = start.latents
+        if latents is None or start.level > 0:
+            with stage("text"):
+                plain = self._guided(prompts)
 
-        def noise() -> Tensor:
-            return clip_noise(streams, shape).to(device)
+            def velocity(x: Tensor, t: Tensor) -> Tensor:
+                with stage("step"):
+                    return plain(x, t)
 
-        def velocity(x: Tensor, t: Tensor) -> Tensor:
-            with stage("step"):
-                return plain(x, t)
-
-        times = log_snr_times(self.settings.steps).to(device)
-        latents = SAMPLERS[self.settings.sampler](velocity, noise(), times, noise)
+            noise = Noise(seeds, model.latent_shape, settings.device)
+            latents = settings.sampler.sample(velocity, noise, settings.steps, start)
         with stage("decode"):
-            audio = self.model.decode(latents).float().cpu()
+            audio = model.decode(latents).float().cpu()
         lengths = (round(prompt.seconds * self.sample_rate) for prompt in prompts)
         return [clip[:, :length] for clip, length in zip(audio, lengths, strict=True)]
 
-    def _condition(
-        self, prompts: Sequence[Prompt], known: dict[tuple[str, float], Conditioning]
-    ) -> Conditioning:
-        """Each caption is encoded alone, so that no other can pad it."""
-        rows = []
-        for prompt in prompts:
-            asked = (prompt.text, prompt.seconds)
-            if asked not in known:
-                known[asked] = self.model.condition([prompt])
-            rows.append(known[asked])
-        joined = rows[0]
-        for row in rows[1:]:
-            joined = joined.joined(row)
-        return joined
+    def _start(self, prompts: Sequence[Prompt]) -> Start:
+        """Noise alone, or the style transfer's clips as latents."""
+        if self.beginning is None:
+            return Start()
+        length = self.model.config.sample_size
+        clips = [self.beginning(prompt)[:, :length] for prompt in prompts]
+        audio = torch.stack([F.pad(clip, (0, length - clip.shape[-1])) for clip in clips])
+        return Start(self.model.encode(audio.to(self.settings.device)), self.settings.init_level)
+
+    def _guided(self, prompts: Sequence[Prompt]) -> Velocity:
+        """The network with the prompts and the guidance bound."""
+        settings, model = self.settings, self.model
+        negative = settings.negative_prompt
+        return guided(
+            model.velocity,
+            model.condition(prompts),
+            settings.guidance,
+            negative=None
+            if negative is None
+            else model.condition([replace(p, text=negative) for p in prompts]),
+            interval=settings.guidance_interval,
+            rescale=settings.guidance_rescale,
+            apg=settings.apg,
+            path=settings.sampler.path,
+        )
 
     def identity(self) -> Mapping[str, str]:
-        """Weights, sampler, steps, guidance, precision, batch, device type and code."""
-        settings = self.settings.model_dump(mode="json", exclude={"weights", "device"})
+        """Weights, sampler, steps, guidance, precision, batch, style, device type and code."""
+        settings = self.settings.model_dump(mode="json", exclude={"weights", "device", "init_audio"})
+        path = self.settings.init_audio
         return {
             "weights": weights_digest(self.settings.weights),
             **{name: str(value) for name, value in settings.items()},
-            "schedule": "log-snr -6..2",
+            **({"init_audio": style.content(path)} if path else {}),
+            "schedule": self.settings.sampler.schedule,
             "device": torch.device(self.settings.device).type,
             "torch": torch.__version__,
             "code": source_digest(*CODE),

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from arc_eval.errors import CheckpointError
 from arc_eval.models.autoencoder_config import AutoencoderConfig, OobleckDecoderPart, OobleckEncoderPart
 from arc_eval.models.bottleneck import Posterior
 from arc_eval.models.oobleck import OobleckDecoder, OobleckEncoder
+from arc_eval.models.oobleck_inference import Windowed
 from arc_eval.models.schema import parse_part
 
 if TYPE_CHECKING:  # the spectral parts bring signal-processing imports that official models never need
@@ -22,6 +24,18 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
+
+    def prepare(self, window: int, dtype: torch.dtype) -> None:
+        """Makes it fast and small, for inference alone: outputs stay the same, weights cannot be saved.
+
+        Oobleck networks get their weight norm folded, work on `window` latent frames at a time, and
+        compute in `dtype`. Raises CheckpointError if other networks are to leave float32.
+        """
+        if isinstance(self.encoder, OobleckEncoder) and isinstance(self.decoder, OobleckDecoder):
+            self.encoder, self.decoder = Windowed(self.encoder, window), Windowed(self.decoder, window)
+            self.to(dtype)
+        elif dtype != torch.float32:
+            raise CheckpointError(f"this autoencoder computes its spectra in float32, not in {dtype}")
 
     def encode_distribution(self, audio: Tensor) -> Posterior:
         """The Gaussian over latents that the bottleneck reads from the encoder's output."""

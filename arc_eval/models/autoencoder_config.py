@@ -21,6 +21,7 @@ class OobleckEncoderConfig(Part):
     c_mults: Multiples = (1, 2, 4, 8, 16)
     strides: Strides = (2, 4, 4, 8, 8)
     use_snake: Literal[True] = True
+    antialias_activation: Literal[False] = False
 
 
 class OobleckDecoderConfig(Part):
@@ -33,6 +34,8 @@ class OobleckDecoderConfig(Part):
     strides: Strides = (2, 4, 4, 8, 8)
     use_snake: Literal[True] = True
     final_tanh: bool = False
+    antialias_activation: Literal[False] = False
+    use_nearest_upsample: Literal[False] = False
 
 
 class OobleckEncoderPart(Part):
@@ -40,6 +43,8 @@ class OobleckEncoderPart(Part):
 
     type: Literal["oobleck"]
     config: OobleckEncoderConfig
+    requires_grad: bool = True
+    """Official training setting: kept, never read."""
 
 
 class OobleckDecoderPart(Part):
@@ -47,6 +52,9 @@ class OobleckDecoderPart(Part):
 
     type: Literal["oobleck"]
     config: OobleckDecoderConfig
+    requires_grad: bool = True
+    """Official training setting: kept, never read."""
+    soft_clip: Literal[False] = False
 
 
 class SpectralPart(Part):
@@ -101,12 +109,26 @@ def _check_oobleck(
         raise ValueError(f"the {name} has {words.format(*found)}, must have {words.format(*expected)}")
 
 
+def check_rates(whole: AutoencoderConfig, sample_rate: int) -> None:
+    """Raises ValueError if a part that states its sample rate was made for another one.
+
+    Spectral parts do. Convolutions work at any rate, so nothing in them can tell that it is wrong.
+    """
+    for name, part in (("encoder", whole.encoder), ("decoder", whole.decoder)):
+        stated = part.config.get("sample_rate") if isinstance(part, SpectralPart) else None
+        if stated not in (None, sample_rate):
+            raise ValueError(f"sample_rate is {sample_rate}, but the autoencoder's {name} is for {stated} Hz")
+
+
 class PretransformConfig(Part):
-    """The autoencoder as a diffusion model holds it. `iterate_batch` and `model_half` save memory; unread."""
+    """The autoencoder as a diffusion model holds it."""
 
     type: Literal["autoencoder"] = "autoencoder"
     config: AutoencoderConfig
     scale: Annotated[float, Field(gt=0)] = 1.0
     """Latents are divided by it after encoding and multiplied by it before decoding."""
     iterate_batch: bool = False
+    """This and the next three save memory in official training: kept, never read."""
     model_half: bool = False
+    chunked: bool = False
+    enable_grad: bool = False

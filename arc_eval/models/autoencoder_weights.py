@@ -1,17 +1,21 @@
 """An autoencoder alone in a folder: the official `model_type` \"autoencoder\" and its safetensors."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
+from pydantic import model_validator
 
 from arc_eval.errors import CheckpointError
 from arc_eval.models.autoencoder import Autoencoder, build_autoencoder
-from arc_eval.models.autoencoder_config import AutoencoderConfig
-from arc_eval.models.schema import Count, Part, parse_part
-from arc_eval.models.weights import CONFIG, WEIGHTS, load_state, model_folder, read_tensors, save_folder
+from arc_eval.models.autoencoder_config import AutoencoderConfig, check_rates
+from arc_eval.models.checkpoint import check_stated_rate, read_checkpoint
+from arc_eval.models.files import model_files
+from arc_eval.models.schema import Count, Part, parse_part, read_json
+from arc_eval.models.state import WithoutWeights, load_state
+from arc_eval.models.training_checkpoint import AUTOENCODER, unwrapped
+from arc_eval.models.weights import save_folder
 
 
 class AutoencoderFile(Part):
@@ -22,21 +26,30 @@ class AutoencoderFile(Part):
     sample_rate: Count
     audio_channels: Count
     model: AutoencoderConfig
+    training: dict[str, Any] | None = None
+    """Official training settings: kept, never read."""
+
+    @model_validator(mode="after")
+    def _one_rate(self) -> Self:
+        check_rates(self.model, self.sample_rate)
+        return self
 
 
-def load_autoencoder(path: str | Path) -> tuple[Autoencoder, AutoencoderFile]:
-    """The autoencoder of a folder (or `tiny/NAME`) in evaluation mode, and its configuration.
+def load_autoencoder(path: str | Path, *, ema: bool | None = None) -> tuple[Autoencoder, AutoencoderFile]:
+    """An autoencoder in evaluation mode and its configuration; paths and `ema` as for `load_model`.
 
-    Raises CheckpointError if the folder, its configuration or its tensors do not fit.
+    Raises CheckpointError if files, configuration and tensors do not fit one another.
     """
-    folder = model_folder(path)
-    try:
-        data = json.loads((folder / CONFIG).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder / CONFIG}: cannot be read: {error}") from error
-    config = parse_part(AutoencoderFile, data, str(folder / CONFIG))
-    autoencoder = build_autoencoder(config.model)
-    load_state(autoencoder, read_tensors(folder / WEIGHTS), str(folder / WEIGHTS))
+    files = model_files(path)
+    config = parse_part(AutoencoderFile, read_json(files.config), str(files.config))
+    if files.weights is None:
+        raise CheckpointError(f"{path}: random weights are for whole models, not for an autoencoder")
+    where = str(files.weights)
+    checkpoint = read_checkpoint(files.weights)
+    check_stated_rate(checkpoint.config, config.sample_rate, where)
+    with WithoutWeights():
+        autoencoder = build_autoencoder(config.model)
+    load_state(autoencoder, unwrapped(checkpoint.tensors, AUTOENCODER, ema, where), where)
     return autoencoder.eval(), config
 
 
@@ -44,5 +57,5 @@ def save_autoencoder(
     autoencoder: Autoencoder, config: AutoencoderFile, folder: Path, manifest: Mapping[str, Any]
 ) -> None:
     """Writes a folder that `load_autoencoder` reads; float16 on disk. Raises CheckpointError."""
-    data = config.model_dump(mode="json")
+    data = config.model_dump(mode="json", exclude_none=True)
     save_folder(folder, data, autoencoder.state_dict(), manifest, dtype=torch.float16)

@@ -36,6 +36,10 @@ class Conditioning:
         """The official unconditional branch: every cross token zero, seconds included; global kept."""
         return type(self)(torch.zeros_like(self.cross), self.global_)
 
+    def with_cross_of(self, other: Self) -> Self:
+        """The other's cross tokens and this one's global vectors: the official negative prompt."""
+        return type(self)(other.cross, self.global_)
+
     def with_dropout(
         self,
         dropped: Tensor,  # bool[clip]
@@ -151,6 +155,12 @@ class Conditioner(nn.Module):
     def forward(self, prompts: Sequence[Prompt]) -> Conditioning:
         """One row for each prompt, on the parameters' device."""
         return self.assemble({name: conditioner(prompts) for name, conditioner in self.conditioners.items()})
+
+    def forget(self) -> None:
+        """Drops the text embeddings kept from earlier calls."""
+        for conditioner in self.conditioners.values():
+            if isinstance(conditioner, T5):
+                conditioner.forget()
 
     def assemble(
         self,

@@ -4,15 +4,16 @@ Keys and nesting are those of stable-audio-tools' `diffusion_cond` models. Two t
 ours: the `words` conditioner and the `spectral` autoencoder of the tiny family.
 """
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from arc_eval.errors import CheckpointError, suggest
-from arc_eval.models.autoencoder_config import PretransformConfig
-from arc_eval.models.schema import Count, Part, parse_part
+from arc_eval.errors import suggest
+from arc_eval.models.autoencoder_config import PretransformConfig, check_rates
+from arc_eval.models.dit_config import DiTConfig
+from arc_eval.models.schema import Count, Part, parse_part, read_json
 
 # Channels of each encoder, known without opening it.
 T5_CHANNELS = {
@@ -32,6 +33,10 @@ class T5Config(Part):
 
     t5_model_name: str = "t5-base"
     max_length: Count = 128
+    enable_grad: Literal[False] = False
+    """A trained encoder would be in the checkpoint; the official ones are frozen and are not."""
+    project_out: Literal[False] = False
+    """A projection exists only where the channels differ."""
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -98,66 +103,19 @@ class WordsConditioning(Part):
 class ConditioningConfig(Part):
     """Every conditioner gives tokens of `cond_dim` channels."""
 
+    default_keys: Mapping[str, str] = Field(default_factory=dict)
+    """Where training data lacks a conditioner's value, whose to take instead. Kept: a prompt has them all."""
     configs: tuple[
         Annotated[T5Conditioning | NumberConditioning | WordsConditioning, Field(discriminator="type")], ...
     ]
     cond_dim: Count
 
 
-class AttentionConfig(Part):
-    """`qk_norm: ln` is an affine layer norm over each head's queries and keys."""
-
-    qk_norm: Literal["none", "ln"] = "none"
-
-
-class DiTConfig(Part):
-    """Sizes of the diffusion transformer; options that only other models use have one legal value."""
-
-    io_channels: Count
-    embed_dim: Count
-    depth: Count
-    num_heads: Count
-    cond_token_dim: Count
-    global_cond_dim: Count
-    project_cond_tokens: bool = True
-    project_global_cond: bool = True
-    transformer_type: Literal["continuous_transformer"] = "continuous_transformer"
-    global_cond_type: Literal["prepend"] = "prepend"
-    attn_kwargs: AttentionConfig = AttentionConfig()
-    patch_size: Literal[1] = 1
-    num_memory_tokens: Literal[0] = 0
-
-    @property
-    def head_dim(self) -> int:
-        """Features of one attention head."""
-        return self.embed_dim // self.num_heads
-
-    @property
-    def context_dim(self) -> int:
-        """Channels of the tokens that cross-attention reads."""
-        return self.embed_dim if self.project_cond_tokens else self.cond_token_dim
-
-    @model_validator(mode="after")
-    def _heads_fit(self) -> Self:
-        if self.embed_dim % self.num_heads or self.head_dim % 2 or self.head_dim < 32:
-            raise ValueError(
-                f"embed_dim {self.embed_dim} over num_heads {self.num_heads} must give an even head "
-                f"dimension of at least 32 (rotary positions turn 32 dimensions or more)"
-            )
-        if self.context_dim % self.head_dim or self.num_heads % (self.context_dim // self.head_dim):
-            raise ValueError(
-                f"cross-attention tokens of {self.context_dim} channels do not divide into heads of "
-                f"{self.head_dim} that {self.num_heads} query heads can share"
-            )
-        if not self.project_global_cond and self.global_cond_dim != self.embed_dim:
-            raise ValueError(
-                f"global_cond_dim {self.global_cond_dim} must equal embed_dim {self.embed_dim} "
-                f"when project_global_cond is false"
-            )
-        return self
-
-
 Objective = Literal["v", "rectified_flow", "rf_denoiser"]
+"""What the network predicts: the v of cosine diffusion, or a velocity (`rf_denoiser`: post-trained)."""
+
+Absent = Annotated[tuple[str, ...], Field(max_length=0)]
+"""Ways of conditioning that other models have: may be spelt out, must be empty."""
 
 
 class DiffusionConfig(Part):
@@ -167,6 +125,8 @@ class DiffusionConfig(Part):
     diffusion_objective: Objective = "v"
     cross_attention_cond_ids: Annotated[tuple[str, ...], Field(min_length=1)]
     global_cond_ids: Annotated[tuple[str, ...], Field(min_length=1)]
+    input_concat_ids: Absent = ()
+    prepend_cond_ids: Absent = ()
     distribution_shift_options: dict[str, Any] | None = None
     """Accepted and kept: official sampling by Euler, DPM-Solver++ and ping-pong does not read it."""
     config: DiTConfig
@@ -233,17 +193,10 @@ class ModelConfig(Part):
                 f"audio_channels {self.audio_channels} differs from the autoencoder's io_channels "
                 f"{autoencoder.io_channels}"
             )
+        check_rates(autoencoder, self.sample_rate)
         return self
 
 
 def load_config(path: Path) -> ModelConfig:
     """Reads a `model_config.json`. Raises CheckpointError if it is absent, not JSON or not supported."""
-    try:
-        data = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: not found; a model folder holds model_config.json") from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(data, dict):
-        raise CheckpointError(f"{path}: must hold a JSON object, not {type(data).__name__}")
-    return parse_part(ModelConfig, data, str(path))
+    return parse_part(ModelConfig, read_json(path), str(path))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from arc_eval.models.autoencoder import Autoencoder, build_autoencoder
@@ -70,9 +71,14 @@ class LatentDiffusion(nn.Module):
         return out.to(x.dtype)
 
     def encode(self, audio: Tensor) -> Tensor:
-        """float[clip, channel, time] to mean latents float[clip, latent, frame], scaled for the DiT."""
-        return self.autoencoder.encode(audio) / self.config.model.pretransform.scale
+        """float32[clip, channel, time] to mean latents float32[clip, latent, frame], scaled for the DiT."""
+        latents = self.autoencoder.encode(audio.to(self._audio_dtype)).float()
+        return latents / self.config.model.pretransform.scale
 
     def decode(self, latents: Tensor) -> Tensor:
         """float[clip, latent, frame] to float[clip, channel, time], neither clipped nor cut."""
-        return self.autoencoder.decode(latents * self.config.model.pretransform.scale)
+        return self.autoencoder.decode((latents * self.config.model.pretransform.scale).to(self._audio_dtype))
+
+    @property
+    def _audio_dtype(self) -> torch.dtype:
+        return next(self.autoencoder.parameters()).dtype

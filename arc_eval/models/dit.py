@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arc_eval.models.attention import Block, Rotary
-from arc_eval.models.config import DiTConfig
+from arc_eval.models.dit_config import DiTConfig
 
 
 class FourierFeatures(nn.Module):

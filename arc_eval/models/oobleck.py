@@ -97,7 +97,7 @@ def _residual_units(channels: int) -> list[nn.Module]:
     return [ResidualUnit(channels, dilation) for dilation in (1, 3, 9)]
 
 
-class _Layers(nn.Module):
+class Layers(nn.Module):
     """A numbered chain; the official keys say `layers.N`."""
 
     def __init__(self, *layers: nn.Module) -> None:
@@ -110,14 +110,14 @@ class _Layers(nn.Module):
 
 def _shortening(inputs: int, outputs: int, stride: int) -> nn.Module:
     convolution = Convolution(inputs, outputs, 2 * stride, stride=stride, reach=stride // 2)
-    return _Layers(*_residual_units(inputs), Snake(inputs), convolution)
+    return Layers(*_residual_units(inputs), Snake(inputs), convolution)
 
 
 def _lengthening(inputs: int, outputs: int, stride: int) -> nn.Module:
-    return _Layers(Snake(inputs), TransposedConvolution(inputs, outputs, stride), *_residual_units(outputs))
+    return Layers(Snake(inputs), TransposedConvolution(inputs, outputs, stride), *_residual_units(outputs))
 
 
-class OobleckEncoder(_Layers):
+class OobleckEncoder(Layers):
     """float[clip, channel, time] to float[clip, latent_dim, time / strides]."""
 
     def __init__(self, config: OobleckEncoderConfig) -> None:
@@ -130,7 +130,7 @@ class OobleckEncoder(_Layers):
         )
 
 
-class OobleckDecoder(_Layers):
+class OobleckDecoder(Layers):
     """float[clip, latent_dim, frame] to float[clip, channel, frame * strides]."""
 
     def __init__(self, config: OobleckDecoderConfig) -> None:

@@ -1,6 +1,8 @@
 """How a configuration is read: unknown keys are errors, values never change, one line for each finding."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,6 +21,19 @@ class Part(BaseModel):
 P = TypeVar("P", bound=BaseModel)
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises CheckpointError if it is absent, not JSON or no object."""
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: not found; a model needs its configuration beside it") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path}: must hold a JSON object, not {type(data).__name__}")
+    return data
+
+
 def parse_part(part: type[P], data: Mapping[str, Any], where: str) -> P:
     """Reads one part of a configuration; `where` names it in errors.
 
@@ -27,23 +42,61 @@ def parse_part(part: type[P], data: Mapping[str, Any], where: str) -> P:
     try:
         return part.model_validate(data)
     except ValidationError as error:
-        raise CheckpointError("\n".join(_findings(error, part, where))) from error
+        parts: set[type[BaseModel]] = {part, *_descendants(Part)}
+        known = {name for cls in parts for name in cls.model_fields}
+        findings = error.errors()
+        # Another kind of model differs in everything: only that it is another one helps.
+        telling = [finding for finding in findings if finding["loc"] == ("model_type",)] or findings
+        lines = [f"{where}: {_said(finding, data, known)}" for finding in telling]
+        raise CheckpointError("\n".join(lines)) from error
 
 
-def _findings(error: ValidationError, part: type[BaseModel], where: str) -> list[str]:
-    known = {name for cls in {part, *_descendants(Part)} for name in cls.model_fields}
-    lines = []
-    for finding in error.errors():
-        place = ".".join(map(str, finding["loc"])) or "configuration"
-        if finding["type"] == "extra_forbidden":
-            # The whole schema's keys are too many to list: only a near miss helps.
-            near = suggest(str(finding["loc"][-1]), known).partition("known:")[0].strip()
-            lines.append(f"{where}: {place}: unknown key, not supported; {near or 'remove it'}")
-        elif finding["type"] == "value_error":
-            lines.append(f"{where}: {place}: {finding['ctx']['error']}")
-        else:
-            lines.append(f"{where}: {place}: {finding['msg']} (got {_short(finding.get('input'))})")
-    return lines
+Finding = Mapping[str, Any]
+"""What pydantic says of one mistake: `loc`, `type`, `msg`, `input` and perhaps `ctx`."""
+
+EXPLAIN: Mapping[str, Callable[[Finding], str]] = {
+    "missing": lambda finding: "this key is required",
+    "value_error": lambda finding: str(finding["ctx"]["error"]),
+    "literal_error": lambda finding: _unsupported(finding["input"], finding["ctx"]["expected"]),
+    "union_tag_invalid": lambda finding: _unsupported(finding["ctx"]["tag"], finding["ctx"]["expected_tags"]),
+    "union_tag_not_found": lambda finding: f"the key {finding['ctx']['discriminator']} is required",
+}
+"""How each type of finding is put; the others keep pydantic's words."""
+
+
+def _said(finding: Finding, data: Mapping[str, Any], known: set[str]) -> str:
+    place = ".".join(map(str, _path(finding, data))) or "configuration"
+    if finding["type"] == "extra_forbidden":
+        last = finding["loc"][-1]
+        # The whole schema's keys are too many to list: only a near miss helps.
+        near = suggest(str(last), known - {last}).partition("known:")[0].strip()
+        return f"{place}: unknown key, not supported; {near or 'remove it'}"
+    explain = EXPLAIN.get(finding["type"])
+    words = explain(finding) if explain else f"{finding['msg']} (got {_short(finding.get('input'))})"
+    return f"{place}: {words}"
+
+
+def _path(finding: Finding, data: object) -> Iterator[object]:
+    """The keys that lead to a finding in the file: pydantic puts the chosen type's name between them."""
+    *way, last = finding["loc"] or [""]
+    for step in way:
+        if _holds(data, step):
+            data = data[step]  # type: ignore[index]
+            yield step
+    if last != "":
+        yield last
+    if finding["type"] == "union_tag_invalid":
+        yield finding["ctx"]["discriminator"].strip("'")
+
+
+def _holds(data: object, step: object) -> bool:
+    if isinstance(data, Mapping):
+        return step in data
+    return isinstance(data, Sequence) and isinstance(step, int)
+
+
+def _unsupported(found: object, supported: str) -> str:
+    return f"{_short(found)} is not supported; supported: {supported}"
 
 
 def _descendants(cls: type[BaseModel]) -> list[type[BaseModel]]:

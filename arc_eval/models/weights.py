@@ -1,59 +1,58 @@
-"""Model folders on disk: `model_config.json`, `model.safetensors` and, for our own, `manifest.json`.
+"""Models from files and back, in the official layout: configuration, tensors and, for our own, a manifest.
 
-Keys are the official ones. Loading is strict: every missing, unexpected or misshapen tensor is named.
-Rotary frequencies are derived, so a file may hold them or not; weight norm may be spelt either way.
+Loading is strict: every missing, unexpected or misshapen tensor is named, and nothing is skipped.
 """
 
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import Tensor
 
-from arc_eval.errors import CheckpointError, suggest
+from arc_eval.errors import CheckpointError
+from arc_eval.models.checkpoint import check_stated_rate, read_checkpoint
 from arc_eval.models.config import ModelConfig, load_config
 from arc_eval.models.diffusion import LatentDiffusion
+from arc_eval.models.files import CONFIG, MANIFEST, WEIGHTS, model_files
+from arc_eval.models.random_weights import random_model
+from arc_eval.models.safetensors_file import write_safetensors
+from arc_eval.models.schema import read_json
+from arc_eval.models.state import WithoutWeights, load_state
+from arc_eval.models.training_checkpoint import DIFFUSION, unwrapped
 from arc_eval.seeding import initial_weights
 
-CONFIG, WEIGHTS, MANIFEST = "model_config.json", "model.safetensors", "manifest.json"
-PACKAGED = Path(__file__).resolve().parent.parent / "weights"
-SHOWN = 8  # tensors of one kind of misfit to name before counting the rest
+RANDOM_SEED = 0
+"""Of `random/` weights: the same in every process and on every machine."""
 
 
-def model_folder(path: str | Path) -> Path:
-    """The folder that `tiny/NAME`, a folder or a `model.safetensors` stands for.
+def load_model(
+    path: str | Path, device: torch.device | str = "cpu", *, ema: bool | None = None
+) -> LatentDiffusion:
+    """A model in evaluation mode, float32 whatever precision its file has; `path` as in `models.files`.
 
-    Raises CheckpointError if it does not exist or holds no model.
+    ema: of a training checkpoint, True takes the averaged weights, False the live ones; None takes the
+    averaged ones where there are any to choose from. Memory peaks at about one copy of the weights: until
+    they are written to, float32 tensors stay on the pages of the file. Raises CheckpointError if files,
+    configuration and tensors do not fit one another.
     """
-    parts = Path(path).parts
-    if len(parts) == 2 and parts[0] == "tiny":
-        folder = PACKAGED / parts[1]
-        if not (folder / WEIGHTS).is_file():
-            names = [known.parent.name for known in PACKAGED.glob(f"*/{WEIGHTS}")]
-            raise CheckpointError(f"{path}: no such packaged model; {suggest(parts[1], names)}")
-        return folder
-    folder = Path(path).parent if Path(path).name == WEIGHTS else Path(path)
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise CheckpointError(f"{folder / name}: not found; a model folder holds {CONFIG} and {WEIGHTS}")
-    return folder
-
-
-def load_model(path: str | Path, device: torch.device | str = "cpu") -> LatentDiffusion:
-    """The model of a folder in evaluation mode, float32 whatever precision the file has.
-
-    Raises CheckpointError if the folder, its configuration or its tensors do not fit.
-    """
-    folder = model_folder(path)
-    model = build_model(load_config(folder / CONFIG), seed=0)
-    load_state(model, read_tensors(folder / WEIGHTS), str(folder / WEIGHTS))
+    files = model_files(path)
+    config = load_config(files.config)
+    if files.weights is None:
+        if ema is not None:
+            raise CheckpointError(f"{path}: random weights have no average; leave `ema` out")
+        return random_model(config, RANDOM_SEED).to(device).eval()
+    where = str(files.weights)
+    checkpoint = read_checkpoint(files.weights)
+    check_stated_rate(checkpoint.config, config.sample_rate, where)
+    with WithoutWeights():
+        model = LatentDiffusion(config)
+    load_state(model, unwrapped(checkpoint.tensors, DIFFUSION, ema, where), where)
     return model.to(device).eval()
 
 
@@ -61,49 +60,6 @@ def build_model(config: ModelConfig, seed: int) -> LatentDiffusion:
     """A freshly initialised model, decided by `seed`; the process-wide random stream is left as it was."""
     with initial_weights(seed):
         return LatentDiffusion(config)
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a safetensors file, on the CPU. Raises CheckpointError if it cannot be read."""
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be read as safetensors: {error}") from error
-
-
-def load_state(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Copies tensors into a module by their official names, all or none; `where` names them in errors.
-
-    Raises CheckpointError naming what is missing, unexpected or misshapen.
-    """
-    given = {_one_spelling(name): tensor for name, tensor in tensors.items()}
-    expected = module.state_dict()
-    derived = {name for name in (*given, *expected) if name.endswith("rotary_pos_emb.inv_freq")}
-    optional = derived | {name for name in expected if name.endswith("_norm.beta")}
-    findings = {
-        "missing": sorted(expected.keys() - given.keys() - optional),
-        "unexpected": sorted(given.keys() - expected.keys() - derived),
-        "misshapen": [
-            f"{name} is {list(given[name].shape)}, must be {list(tensor.shape)}"
-            for name, tensor in expected.items()
-            if name in given and given[name].shape != tensor.shape
-        ],
-    }
-    lines = [_listed(kind, names) for kind, names in findings.items() if names]
-    if lines:
-        raise CheckpointError("\n".join([f"{where}: these tensors do not fit the configuration:", *lines]))
-    module.load_state_dict({k: v for k, v in given.items() if k not in derived}, strict=False)
-
-
-def _listed(kind: str, names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"  {kind} ({len(names)}): {'; '.join(names[:SHOWN])}{more}"
-
-
-def _one_spelling(name: str) -> str:
-    """Newer torch writes weight norm's length and direction as a parametrisation."""
-    name = name.replace("parametrizations.weight.original0", "weight_g")
-    return name.replace("parametrizations.weight.original1", "weight_v")
 
 
 def save_model(
@@ -117,8 +73,12 @@ def save_model(
 
     Raises CheckpointError if a tensor is not finite in `dtype`, or if the disk refuses.
     """
-    config = model.config.model_dump(mode="json", exclude_unset=True)
-    save_folder(folder, config, model.state_dict(), manifest, dtype=dtype)
+    save_folder(folder, as_data(model.config), model.state_dict(), manifest, dtype=dtype)
+
+
+def as_data(config: ModelConfig) -> dict[str, Any]:
+    """A configuration as `model_config.json` holds it: what was given and no defaults."""
+    return config.model_dump(mode="json", exclude_unset=True)
 
 
 def save_folder(
@@ -127,18 +87,17 @@ def save_folder(
     tensors: Mapping[str, Tensor],
     manifest: Mapping[str, Any],
     *,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = torch.float32,
 ) -> None:
     """Writes configuration, tensors and manifest, each file whole or not at all, the manifest last.
 
-    The manifest gains `digest`, which says which weights it speaks of.
+    dtype: of the stored tensors; None keeps each one's own. The manifest gains `digest`, which says which
+    weights it speaks of.
     """
     stored = {name: _stored(name, tensor, dtype) for name, tensor in tensors.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Not save_file: it hides what the system said, a full disk above all, in an error of its own.
-        content = save(stored)
-        _write(folder / WEIGHTS, lambda path: path.write_bytes(content))
+        _write(folder / WEIGHTS, lambda path: write_safetensors(path, stored))
         _write_json(folder / CONFIG, config)
         _write_json(folder / MANIFEST, {**manifest, "digest": weights_digest(folder)})
     except OSError as error:
@@ -148,7 +107,7 @@ def save_folder(
         ) from error
 
 
-def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def _stored(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
     # Rotary frequencies span four decades and are not worth the few bytes.
     exact = not tensor.is_floating_point() or name.endswith("inv_freq")
     stored = tensor.detach().to("cpu", None if exact else dtype).contiguous()
@@ -177,25 +136,31 @@ def _write(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def weights_digest(folder: str | Path) -> str:
-    """SHA-256 over configuration and weights: what decides the model's output. Same paths as `load_model`."""
-    folder = model_folder(folder)
-    digest = hashlib.sha256()
-    for name in (CONFIG, WEIGHTS):
-        with (folder / name).open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+def weights_digest(path: str | Path) -> str:
+    """SHA-256 over configuration and weights: what decides the model's output. Same paths as `load_model`.
+
+    Of a training checkpoint it covers live and averaged weights alike; of `random/`, the seed.
+    """
+    files = model_files(path)
+    with files.config.open("rb") as file:
+        digest = hashlib.sha256(hashlib.file_digest(file, "sha256").digest())
+    digest.update(f"random {RANDOM_SEED}".encode() if files.weights is None else _digest(files.weights))
     return digest.hexdigest()
 
 
-def read_manifest(folder: str | Path) -> dict[str, Any]:
+def _digest(path: Path) -> bytes:
+    status = path.stat()
+    return _digest_of(path.absolute(), status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _digest_of(path: Path, inode: int, size: int, changed: int) -> bytes:
+    """Gigabytes are read once in a process, as long as the file stays the one that it was."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
     """How the weights came to be; empty without a manifest. Raises CheckpointError if it is corrupt."""
-    path = model_folder(folder) / MANIFEST
-    if not path.is_file():
-        return {}
-    try:
-        manifest = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(manifest, dict):
-        raise CheckpointError(f"{path}: must hold a JSON object, not {type(manifest).__name__}")
-    return manifest
+    manifest = model_files(path).manifest
+    return read_json(manifest) if manifest.is_file() else {}

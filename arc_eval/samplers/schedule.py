@@ -1,4 +1,4 @@
-"""When a sampler visits the path: times fall from noise (1, or sigma_max) to data (0)."""
+"""When a sampler visits the path: times or noise levels fall from noise to data (0)."""
 
 import math
 
@@ -15,8 +15,7 @@ def log_snr_times(steps: int, sigma_max: float = 1.0) -> Tensor:
     its own log-SNR. Raises ValueError unless steps >= 1 and 0 < sigma_max <= 1.
     Source: stable-audio-tools, `sample_rf`.
     """
-    if steps < 1:
-        raise ValueError(f"a sampler needs at least 1 step, not {steps}")
+    _refuse_no_steps(steps)
     if not 0 < sigma_max <= 1:
         raise ValueError(f"sigma_max must lie in (0, 1], not {sigma_max}")
     # The 1e-6 is the official code's; it moves the start by less than float32 can show.
@@ -24,3 +23,38 @@ def log_snr_times(steps: int, sigma_max: float = 1.0) -> Tensor:
     times = time_of_log_snr(torch.linspace(start, 2.0, steps + 1, dtype=torch.float64))
     times[0], times[-1] = sigma_max, 0.0
     return times.float()
+
+
+def linear_times(steps: int, start: float = 1.0) -> Tensor:
+    """float32[steps + 1], evenly spaced from `start` to exactly 0.
+
+    Raises ValueError unless steps >= 1 and 0 < start <= 1. Source: stable-audio-tools, `sample` (DDIM).
+    """
+    _refuse_no_steps(steps)
+    if not 0 < start <= 1:
+        raise ValueError(f"start must lie in (0, 1], not {start}")
+    return torch.linspace(start, 0.0, steps + 1, dtype=torch.float64).float()
+
+
+def polyexponential_sigmas(steps: int, sigma_min: float, sigma_max: float, rho: float = 1.0) -> Tensor:
+    """float64[steps + 1]: `steps` levels from sigma_max to sigma_min in the power `rho` of their log, then 0.
+
+    Levels are deviations of noise added to unscaled data (variance exploding); rho 1 spaces them evenly
+    in log. One step has sigma_max alone. Kept in float64: solvers and Brownian clocks take its logarithm.
+    Raises ValueError unless steps >= 1 and 0 < sigma_min < sigma_max and rho > 0.
+    Source: k-diffusion, `get_sigmas_polyexponential`.
+    """
+    _refuse_no_steps(steps)
+    if not 0 < sigma_min < sigma_max < math.inf:
+        raise ValueError(f"sigmas must satisfy 0 < sigma_min < sigma_max, not {sigma_min} and {sigma_max}")
+    if rho <= 0:
+        raise ValueError(f"rho must be positive, not {rho}")
+    low, high = math.log(sigma_min), math.log(sigma_max)
+    ramp = torch.linspace(1, 0, steps, dtype=torch.float64) ** rho
+    sigmas = torch.exp(ramp * (high - low) + low)
+    return torch.cat((sigmas, sigmas.new_zeros(1)))
+
+
+def _refuse_no_steps(steps: int) -> None:
+    if steps < 1:
+        raise ValueError(f"a sampler needs at least 1 step, not {steps}")

@@ -1,20 +1,20 @@
 """What a call costs: wall and CPU time, time by stage, and the most memory it held.
 
 CPU time beside wall time tells a slow program from a machine that was busy with something else. On
-an accelerator every clock is read after the work queued on it is done.
+an accelerator every clock is read after the work queued on it is done. CPU time and resident memory
+are those of this process and of the programs that it keeps running: a generator may be one of them.
 """
 
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import torch
 
-_STATUS = Path("/proc/self/status")
-_CLEAR = Path("/proc/self/clear_refs")
+_PROC = Path("/proc")
 
 
 class LocalReading:
@@ -38,11 +38,11 @@ class LocalReading:
     def running(self) -> Iterator["LocalReading"]:
         """Times what runs inside; the reading is whole once it is left."""
         forget_peak(self._device)
-        cpu = time.process_time()
+        cpu = _cpu_seconds()
         start = self._now()
         yield self
         self.seconds = self._now() - start
-        self.cpu_seconds = time.process_time() - cpu
+        self.cpu_seconds = sum(spent - cpu.get(of, 0.0) for of, spent in _cpu_seconds().items())
         self.peak_bytes = peak_bytes(self._device)
 
     def _now(self) -> float:
@@ -57,21 +57,43 @@ def forget_peak(device: torch.device) -> None:
     """Starts the peak anew, where the system can: on CUDA, and on Linux for resident memory."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    elif os.access(_CLEAR, os.W_OK):
-        try:
-            _CLEAR.write_text("5")
-        except OSError:
-            return  # a container may refuse; then the peak is that of the process so far
+        return
+    for process in _family():
+        # A container may refuse, and a program may just have ended; then the peak is that so far.
+        with suppress(OSError):
+            (_PROC / str(process.pid) / "clear_refs").write_text("5")
 
 
 def peak_bytes(device: torch.device) -> int:
-    """The most memory held since `forget_peak`: allocated on CUDA, else resident in this process."""
+    """The most memory held since `forget_peak`: allocated on CUDA, else resident, summed over processes."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    return sum(map(_resident_peak, _family()))
+
+
+def _family() -> list[psutil.Process]:
+    """This process and all that it started and that still run."""
+    this = psutil.Process()
+    return [this, *this.children(recursive=True)]
+
+
+def _cpu_seconds() -> dict[int, float]:
+    """By process id. Of this process exactly, of its children to the system's hundredth of a second."""
+    spent = {os.getpid(): time.process_time()}
+    for process in _family()[1:]:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            spent[process.pid] = times.user + times.system
+    return spent
+
+
+def _resident_peak(process: psutil.Process) -> int:
     # Not getrusage: a spawned process starts with the high-water mark of its parent there.
-    if _STATUS.is_file():
-        for line in _STATUS.read_text().splitlines():
+    with suppress(OSError):
+        for line in (_PROC / str(process.pid) / "status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    memory = psutil.Process().memory_info()
-    return int(getattr(memory, "peak_wset", memory.rss))
+    with suppress(psutil.NoSuchProcess):
+        memory = process.memory_info()
+        return int(getattr(memory, "peak_wset", memory.rss))
+    return 0

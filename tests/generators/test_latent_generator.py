@@ -6,17 +6,28 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from tiny_suites import SECONDS, save_random_model
 
+from arc_eval.dsp import write_audio
 from arc_eval.errors import CheckpointError, DataError
 from arc_eval.generators.latent import LatentGenerator, Settings
 from arc_eval.generators.onednn import OneDnnLinear, available
+from arc_eval.generators.sampling import KINDS
 from arc_eval.models.weights import load_model
 from arc_eval.records.prompt import Prompt
 
 PROMPTS = [Prompt(f"p{i}", "a bell" + " ding" * i, SECONDS - 0.05 * (i % 2)) for i in range(5)]
 SEEDS = [11, 22, 33, 44, 55]
-VARIANTS = [("euler", 3, 2.0), ("dpmpp-2m", 3, 1.0), ("pingpong", 2, 1.0)]
+VARIANTS = [
+    ("euler", 3, 2.0),
+    ("dpmpp-2m", 3, 1.0),
+    ("pingpong", 2, 1.0),
+    ("dpmpp-2m-sde", 4, 2.0),
+    ("dpmpp-3m-sde", 4, 1.0),
+    ("ddim", 3, 2.0),
+]
+"""Every sampler, with and without guidance."""
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +35,47 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_random_model(tmp_path_factory.mktemp("model"))
 
 
+@pytest.fixture(scope="module")
+def v_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_random_model(tmp_path_factory.mktemp("v-model"), objective="v")
+
+
+@pytest.fixture(scope="module")
+def models(model: Path, v_model: Path) -> dict[str, Path]:
+    """The model that a sampler fits."""
+    return {name: v_model if "sde" in name or name == "ddim" else model for name, *_ in VARIANTS}
+
+
 def generator(
-    model: Path, sampler: str = "pingpong", steps: int = 2, guidance: float = 1.0
+    model: Path, sampler: object = "pingpong", steps: int = 2, guidance: float = 1.0, **options: object
 ) -> LatentGenerator:
-    return Settings(weights=str(model), sampler=sampler, steps=steps, guidance=guidance).build()
+    data = {"weights": str(model), "sampler": sampler, "steps": steps, "guidance": guidance, **options}
+    return Settings.model_validate(data).build()
+
+
+def test_every_sampler_is_among_the_variants():
+    assert {name for name, *_ in VARIANTS} == set(KINDS)
 
 
 @pytest.mark.parametrize(("sampler", "steps", "guidance"), VARIANTS)
-def test_neither_batch_nor_order_changes_a_clip(model: Path, sampler: str, steps: int, guidance: float):
-    made = generator(model, sampler, steps, guidance)
+def test_a_clip_is_the_same_alone_among_others_and_in_batches_of_eight(
+    models: dict[str, Path], sampler: str, steps: int, guidance: float
+):
+    prompts = [Prompt(f"q{i}", "hum" + " ho" * i, SECONDS) for i in range(8)]
+    seeds = list(range(100, 108))
+    one_by_one = generator(models[sampler], sampler, steps, guidance)
+    batched = generator(models[sampler], sampler, steps, guidance, batch=8)
+    among_others = one_by_one.generate(prompts, seeds).samples
+    together = batched.generate(prompts, seeds).samples
+    scale = among_others.abs().max()
+    assert (together - among_others).abs().max() < 1e-5 * scale
+    for prompt, seed, clip in zip(prompts, seeds, among_others, strict=True):
+        assert torch.equal(one_by_one.generate([prompt], [seed]).samples[0], clip)
+
+
+@pytest.mark.parametrize(("sampler", "steps", "guidance"), VARIANTS)
+def test_order_does_not_change_a_clip(models: dict[str, Path], sampler: str, steps: int, guidance: float):
+    made = generator(models[sampler], sampler, steps, guidance)
     together = list(made.generate(PROMPTS, SEEDS))
     alone = [next(iter(made.generate([p], [s]))) for p, s in zip(PROMPTS, SEEDS, strict=True)]
     backwards = list(made.generate(PROMPTS[::-1], SEEDS[::-1]))[::-1]
@@ -66,7 +109,9 @@ def test_the_process_wide_random_stream_neither_decides_nor_moves(model: Path):
 
 
 @pytest.mark.parametrize(("sampler", "steps", "guidance"), VARIANTS)
-def test_every_stage_is_reported_and_each_step_once(model: Path, sampler: str, steps: int, guidance: float):
+def test_every_stage_is_reported_and_each_step_once(
+    models: dict[str, Path], sampler: str, steps: int, guidance: float
+):
     seen: list[str] = []
 
     @contextmanager
@@ -74,7 +119,7 @@ def test_every_stage_is_reported_and_each_step_once(model: Path, sampler: str, s
         seen.append(name)
         yield
 
-    made = generator(model, sampler, steps, guidance)
+    made = generator(models[sampler], sampler, steps, guidance)
     for _ in range(2):
         seen.clear()
         made.generate(PROMPTS[:1], SEEDS[:1], stage=stage)
@@ -83,6 +128,9 @@ def test_every_stage_is_reported_and_each_step_once(model: Path, sampler: str, s
 
 def test_everything_that_decides_a_clip_is_in_the_identity(model: Path, tmp_path: Path):
     other = save_random_model(tmp_path / "other", seed=1)
+    beginnings = [tmp_path / "a.wav", tmp_path / "b.wav"]
+    for level, file in enumerate(beginnings):
+        write_audio(file, torch.full((2, 100), 0.1 * level), 8000)
     base = {"weights": str(model), "sampler": "euler", "steps": 2}
     changes: list[dict[str, object]] = [
         {},
@@ -90,11 +138,21 @@ def test_everything_that_decides_a_clip_is_in_the_identity(model: Path, tmp_path
         {"sampler": "pingpong"},
         {"steps": 3},
         {"guidance": 2.0},
+        {"sampler": "dpmpp-2m"},
+        {"guidance": 2.0, "guidance_interval": (0.2, 0.8)},
+        {"guidance": 2.0, "guidance_rescale": 0.5},
+        {"guidance": 2.0, "apg": 1.0},
+        {"guidance": 2.0, "negative_prompt": "noise"},
+        {"init_audio": beginnings[0], "init_level": 0.5},
+        {"init_audio": beginnings[1], "init_level": 0.5},
+        {"init_audio": beginnings[0], "init_level": 0.4},
         {"dtype": "bfloat16"},
+        {"decoder_dtype": "bfloat16"},
         {"batch": 2},
     ]
     identities = [
-        tuple(sorted(Settings(**{**base, **change}).build().identity().items())) for change in changes
+        tuple(sorted(Settings.model_validate({**base, **change}).build().identity().items()))
+        for change in changes
     ]
     assert len(set(identities)) == len(changes)
 
@@ -134,3 +192,53 @@ def test_onednn_gives_what_the_plain_layers_give(model: Path):
     assert not any(isinstance(module, OneDnnLinear) for module in plain.model.modules())
     ours, theirs = fast.generate(PROMPTS, SEEDS).samples, plain.generate(PROMPTS, SEEDS).samples
     assert (ours - theirs).abs().max() < 1e-5 * theirs.abs().max()
+
+
+def test_windows_of_the_decoder_change_nothing_but_rounding(model: Path):
+    whole = generator(model, window=1000).generate(PROMPTS, SEEDS).samples
+    small = generator(model, window=3).generate(PROMPTS, SEEDS).samples
+    assert (small - whole).abs().max() < 1e-5 * whole.abs().max()
+
+
+def test_a_sampler_for_another_objective_is_refused_with_those_that_fit(model: Path, v_model: Path):
+    with pytest.raises(
+        CheckpointError, match=r"'ddim' does not fit .*'rectified_flow'; pingpong or euler"
+    ):
+        generator(model, "ddim")
+    with pytest.raises(CheckpointError, match=r"'pingpong' does not fit .*'v'; dpmpp-2m-sde or"):
+        generator(v_model, "pingpong")
+
+
+def test_an_unknown_sampler_is_answered_with_the_near_miss(model: Path):
+    with pytest.raises(ValidationError, match=r"no sampler 'pingpon'; did you mean 'pingpong'\?"):
+        generator(model, "pingpon")
+    with pytest.raises(ValidationError, match=r"eta"):
+        generator(model, {"kind": "euler", "eta": 1.0})
+
+
+def test_weights_of_another_rate_than_expected_are_refused(model: Path):
+    assert generator(model, sample_rate=8000).sample_rate == 8000
+    with pytest.raises(CheckpointError, match=r"makes audio at 8000 Hz, but sample_rate asks for 44100 Hz"):
+        generator(model, sample_rate=44100)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", {"kind": "dpmpp-3m-sde", "eta": 0.5, "sigma_max": 80.0}])
+def test_settings_are_written_as_they_are_read(v_model: Path, sampler: object):
+    settings = Settings.model_validate({"weights": str(v_model), "sampler": sampler, "steps": 3})
+    written = settings.model_dump(mode="json")
+    assert written["sampler"] == sampler
+    assert Settings.model_validate(written) == settings
+
+
+@pytest.mark.parametrize("option", [{"negative_prompt": "noise"}, {"apg": 1.0}, {"guidance_rescale": 0.5}])
+def test_an_option_of_guidance_without_guidance_is_refused(model: Path, option: dict[str, object]):
+    with pytest.raises(ValidationError, match="without effect at guidance 1"):
+        generator(model, **option)
+
+
+def test_a_negative_prompt_equal_to_the_prompt_takes_guidance_away(model: Path):
+    plain = generator(model, "euler", 3).generate(PROMPTS[:1], SEEDS[:1]).samples
+    same = generator(model, "euler", 3, 4.0, negative_prompt=PROMPTS[0].text)
+    assert torch.allclose(same.generate(PROMPTS[:1], SEEDS[:1]).samples, plain, atol=1e-5)
+    other = generator(model, "euler", 3, 4.0, negative_prompt="something else")
+    assert not torch.allclose(other.generate(PROMPTS[:1], SEEDS[:1]).samples, plain, atol=1e-3)

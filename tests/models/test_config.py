@@ -21,19 +21,19 @@ MISTAKES: dict[str, tuple[Change, str]] = {
     ),
     "unsupported conditioning of the blocks": (
         lambda data: data["model"]["diffusion"]["config"].update(global_cond_type="adaLN"),
-        r"global_cond_type: Input should be 'prepend' \(got 'adaLN'\)",
+        r"diffusion\.config\.global_cond_type: 'adaLN' is not supported; supported: 'prepend'",
     ),
     "another model type": (
         lambda data: data.update(model_type="diffusion_uncond"),
-        r"model_type: Input should be 'diffusion_cond'",
+        r"model_type: 'diffusion_uncond' is not supported; supported: 'diffusion_cond'",
     ),
     "unknown conditioner type": (
         lambda data: data["model"]["conditioning"]["configs"][0].update(type="clap_text"),
-        r"'clap_text'.*'t5', 'number', 'words'",
+        r"conditioning\.configs\.0\.type: 'clap_text' is not supported; supported: 't5', 'number', 'words'",
     ),
     "unknown autoencoder type": (
         lambda data: data["model"]["pretransform"]["config"]["encoder"].update(type="dac"),
-        r"'dac'.*'oobleck', 'spectral'",
+        r"config\.encoder\.type: 'dac' is not supported; supported: 'oobleck', 'spectral'",
     ),
     "conditioner that does not exist": (
         lambda data: data["model"]["diffusion"].update(cross_attention_cond_ids=["promt"]),
@@ -61,6 +61,33 @@ MISTAKES: dict[str, tuple[Change, str]] = {
         lambda data: data.update(sample_size=250),
         "sample_size 250 must be a multiple of downsampling_ratio 8",
     ),
+    "absent key": (
+        lambda data: data["model"]["diffusion"]["config"].pop("depth"),
+        r"model\.diffusion\.config\.depth: this key is required",
+    ),
+    "conditioner without a type": (
+        lambda data: data["model"]["conditioning"]["configs"][0].pop("type"),
+        r"model\.conditioning\.configs\.0: the key 'type' is required",
+    ),
+    "mistake inside a conditioner": (
+        lambda data: data["model"]["conditioning"]["configs"][1]["config"].update(max_val=-1),
+        r"model\.conditioning\.configs\.1\.config: min_val 0.0 must be below max_val -1.0",
+    ),
+    "another bottleneck": (
+        lambda data: data["model"]["pretransform"]["config"]["bottleneck"].update(type="rvq"),
+        r"bottleneck\.type: 'rvq' is not supported; supported: 'vae'",
+    ),
+    "channels beside the latents": (
+        lambda data: data["model"]["diffusion"].update(input_concat_ids=["mask"]),
+        r"model\.diffusion\.input_concat_ids: Tuple should have at most 0 items",
+    ),
+    "spectral part of another sample rate": (
+        lambda data: data["model"]["pretransform"]["config"].update(
+            encoder={"type": "spectral", "config": {"sample_rate": 44100}},
+            decoder={"type": "spectral", "config": {"sample_rate": 44100}},
+        ),
+        "sample_rate is 128, but the autoencoder's encoder is for 44100 Hz",
+    ),
     "unknown text encoder": (
         lambda data: data["model"]["conditioning"]["configs"].append(
             {"id": "text", "type": "t5", "config": {"t5_model_name": "t5-bose"}}
@@ -78,6 +105,15 @@ def test_mistake_is_named_with_its_place(mistake: str, small_config: dict[str, A
     with pytest.raises(CheckpointError, match=message) as caught:
         parse_part(ModelConfig, data, "model_config.json")
     assert str(caught.value).startswith("model_config.json: ")
+
+
+def test_another_kind_of_model_is_said_once(small_config: dict[str, Any]) -> None:
+    data = {**small_config, "model_type": "autoencoder", "model": small_config["model"]["pretransform"]}
+    with pytest.raises(CheckpointError) as caught:
+        parse_part(ModelConfig, data, "x.json")
+    assert (
+        str(caught.value) == "x.json: model_type: 'autoencoder' is not supported; supported: 'diffusion_cond'"
+    )
 
 
 def test_training_settings_are_kept_and_not_read(small_config: dict[str, Any]) -> None:
@@ -101,6 +137,25 @@ def test_file_that_is_no_configuration_is_named(tmp_path: Path, content: str | N
     with pytest.raises(CheckpointError, match=message) as caught:
         load_config(path)
     assert str(path) in str(caught.value)
+
+
+def test_what_official_files_carry_for_training_is_kept_and_changes_nothing(
+    small_config: dict[str, Any],
+) -> None:
+    data = copy.deepcopy(small_config)
+    pretransform = data["model"]["pretransform"]
+    pretransform.update(iterate_batch=True, model_half=True, chunked=True, enable_grad=False)
+    pretransform["config"]["encoder"]["requires_grad"] = False
+    data["model"]["diffusion"].update(
+        distribution_shift_options={"min_length": 256, "max_length": 4096}, input_concat_ids=[]
+    )
+    data["model"]["diffusion"]["config"].update(timestep_cond_type="global", patch_size=1)
+    data["model"]["conditioning"]["default_keys"] = {"seconds_total": "length"}
+    data["training"] = {"use_ema": True, "demo": {"demo_every": 2000, "demo_cond": [{"prompt": "A"}]}}
+    parsed = parse_part(ModelConfig, data, "model_config.json")
+    assert parsed.model_dump(mode="json", exclude_unset=True) == data
+    plain = parse_part(ModelConfig, small_config, "model_config.json")
+    assert parsed.model.diffusion.config == plain.model.diffusion.config
 
 
 def test_official_configurations_are_understood(shared: Path) -> None:

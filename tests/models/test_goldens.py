@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from arc_eval.errors import CheckpointError
+from arc_eval.models.checkpoint import read_tensors
 from arc_eval.models.conditioning import Conditioning
 from arc_eval.models.config import load_config
 from arc_eval.models.diffusion import LatentDiffusion
-from arc_eval.models.weights import build_model, load_model, load_state, read_tensors
+from arc_eval.models.state import load_state
+from arc_eval.models.weights import build_model, load_model
 from arc_eval.samplers.guidance import guided
 from arc_eval.samplers.ode import dpmpp_2m, euler
 from arc_eval.samplers.pingpong import pingpong

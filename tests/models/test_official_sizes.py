@@ -1,32 +1,28 @@
-"""Parameter counts of the published models, built without memory."""
-
-import json
-from pathlib import Path
-from typing import Any
+"""Parameter counts of the published models, built from the shipped configurations without memory."""
 
 import pytest
-import torch
 from torch import nn
 
-from arc_eval.models.config import ModelConfig
+from arc_eval.models.config import load_config
 from arc_eval.models.diffusion import LatentDiffusion
 from arc_eval.models.discriminator import Discriminator
-from arc_eval.models.schema import parse_part
+from arc_eval.models.files import model_files
+from arc_eval.models.state import WithoutWeights
+
+
+def official(name: str) -> LatentDiffusion:
+    with WithoutWeights():
+        return LatentDiffusion(load_config(model_files(f"random/{name}").config))
 
 
 @pytest.fixture(scope="module")
-def small(shared: Path) -> LatentDiffusion:
-    """Stable Audio Open Small at full width on the meta device."""
-    data: Any = json.loads((shared / "golden/small-mini/model_config.json").read_text())
-    network = data["model"]
-    for part in ("encoder", "decoder"):
-        network["pretransform"]["config"][part]["config"]["channels"] = 128
-    network["conditioning"]["cond_dim"] = 768
-    network["diffusion"]["config"].update(
-        embed_dim=1024, depth=16, num_heads=8, cond_token_dim=768, global_cond_dim=768
-    )
-    with torch.device("meta"):
-        return LatentDiffusion(parse_part(ModelConfig, data, "small"))
+def small() -> LatentDiffusion:
+    return official("stable-audio-open-small")
+
+
+@pytest.fixture(scope="module")
+def large() -> LatentDiffusion:
+    return official("stable-audio-open-1.0")
 
 
 def elements(module: nn.Module) -> int:
@@ -52,3 +48,33 @@ def test_discriminator_has_the_published_size(small: LatentDiffusion) -> None:
     discriminator = Discriminator.of(small.dit, 11)
     assert elements(discriminator.head) == 16_793_601
     assert round(elements(discriminator) / 1e6) == 274
+
+
+def test_the_first_model_s_dit_and_number_embedders_have_the_published_size(large: LatentDiffusion) -> None:
+    assert elements(large.dit) + elements(large.conditioner) == 1_057_335_680
+
+
+def test_both_models_have_one_autoencoder(small: LatentDiffusion, large: LatentDiffusion) -> None:
+    assert small.config.model.pretransform == large.config.model.pretransform
+
+
+@pytest.mark.parametrize(
+    ("name", "objective", "seconds"),
+    [
+        ("stable-audio-open-small", "rf_denoiser", 11.8886),
+        ("stable-audio-open-small-base", "rectified_flow", 11.8886),
+        ("stable-audio-open-1.0", "v", 47.5545),
+    ],
+)
+def test_shipped_configurations_say_how_the_model_is_sampled(
+    name: str, objective: str, seconds: float
+) -> None:
+    model = official(name)
+    assert model.objective == objective
+    assert model.max_seconds == pytest.approx(seconds, abs=1e-4)
+
+
+def test_the_model_before_post_training_has_the_same_network(small: LatentDiffusion) -> None:
+    base = official("stable-audio-open-small-base")
+    assert base.config.model.diffusion.config == small.config.model.diffusion.config
+    assert base.config.model.conditioning == small.config.model.conditioning

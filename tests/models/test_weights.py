@@ -1,25 +1,28 @@
 """A model on disk is the model; what does not fit is named."""
 
 import errno
+import hashlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from arc_eval.errors import CheckpointError
+from arc_eval.models.checkpoint import read_tensors
 from arc_eval.models.diffusion import LatentDiffusion
+from arc_eval.models.state import WithoutWeights, load_state
 from arc_eval.models.weights import (
     build_model,
     load_model,
-    load_state,
-    model_folder,
     read_manifest,
     save_model,
     weights_digest,
@@ -32,12 +35,17 @@ def folder(small_model: LatentDiffusion, tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
+def assert_same(found: LatentDiffusion, expected: LatentDiffusion) -> None:
+    assert found.config == expected.config
+    assert found.state_dict().keys() == expected.state_dict().keys()
+    for name, tensor in expected.state_dict().items():
+        assert torch.equal(found.state_dict()[name], tensor), name
+
+
 def test_saved_model_is_loaded_as_it_was(small_model: LatentDiffusion, folder: Path) -> None:
     loaded = load_model(folder)
-    assert loaded.config == small_model.config
     assert not loaded.training
-    for name, tensor in small_model.state_dict().items():
-        assert torch.equal(loaded.state_dict()[name], tensor), name
+    assert_same(loaded, small_model)
 
 
 def test_half_precision_file_is_loaded_as_float32(small_model: LatentDiffusion, folder: Path) -> None:
@@ -68,10 +76,6 @@ def test_digest_follows_weights_and_configuration_but_not_the_manifest(
     config["sample_size"] *= 2
     (folder / "model_config.json").write_text(json.dumps(config))
     assert weights_digest(folder) != before
-
-
-def test_the_weights_file_stands_for_its_folder(folder: Path) -> None:
-    assert model_folder(folder / "model.safetensors") == folder
 
 
 def test_nothing_but_the_model_is_left_in_the_folder(folder: Path) -> None:
@@ -120,12 +124,114 @@ def test_both_spellings_of_weight_norm_are_read(small_model: LatentDiffusion) ->
 def test_corrupt_weights_are_refused(folder: Path) -> None:
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CheckpointError, match="cannot be read as safetensors"):
+    with pytest.raises(CheckpointError, match="cannot be read as safetensors, it may be truncated"):
         load_model(folder)
 
 
+def test_a_truncated_checkpoint_is_refused(small_model: LatentDiffusion, folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({"state_dict": small_model.state_dict()}, folder / "model.ckpt")
+    whole = (folder / "model.ckpt").read_bytes()
+    (folder / "model.ckpt").write_bytes(whole[:-1000])
+    with pytest.raises(CheckpointError, match=r"model\.ckpt: is truncated"):
+        load_model(folder)
+
+
+def test_a_checkpoint_is_the_same_model_as_safetensors(small_model: LatentDiffusion, folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({"state_dict": small_model.state_dict(), "epoch": 1}, folder / "model.ckpt")
+    assert_same(load_model(folder), small_model)
+
+
+def test_weights_of_another_architecture_are_refused_with_what_does_not_fit(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({"encoder.layers.0.weight_v": torch.zeros(3)}, folder / "model.ckpt")
+    with pytest.raises(CheckpointError, match="are both of one model") as caught:
+        load_model(folder)
+    message = str(caught.value)
+    assert "unexpected (1): encoder.layers.0.weight_v" in message
+    assert re.search(r"missing \(\d+\): conditioner.*; .* and \d+ more", message)
+
+
+def test_tensors_that_are_no_weights_are_refused(small_model: LatentDiffusion, folder: Path) -> None:
+    name = "model.model.preprocess_conv.weight"
+    tensors = load_file(folder / "model.safetensors")
+    save_file({**tensors, name: tensors[name].to(torch.int8)}, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match=rf"not of real numbers \(1\): {name} is torch.int8"):
+        load_model(folder)
+
+
+def test_a_load_that_fails_changes_nothing(small_model: LatentDiffusion) -> None:
+    before = {name: tensor.clone() for name, tensor in small_model.state_dict().items()}
+    changed = {name: tensor + 1 for name, tensor in before.items()}
+    del changed["model.model.preprocess_conv.weight"]
+    with pytest.raises(CheckpointError):
+        load_state(small_model, changed, "test")
+    for name, tensor in small_model.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+def test_a_loaded_model_keeps_the_file_s_tensors_without_a_copy(folder: Path) -> None:
+    tensors = read_tensors(folder / "model.safetensors")
+    with WithoutWeights():
+        model = LatentDiffusion(load_model(folder).config)
+    load_state(model, tensors, "test")
+    name = "model.model.preprocess_conv.weight"
+    assert model.state_dict()[name].data_ptr() == tensors[name].data_ptr()
+
+
+def test_a_loaded_model_can_learn_without_changing_its_file(folder: Path) -> None:
+    before = (folder / "model.safetensors").read_bytes()
+    model = load_model(folder)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1)
+    assert (folder / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("path", ["tiny/arc", "tiny/reference"])
+def test_nothing_of_a_loaded_model_is_without_memory(path: str) -> None:
+    model = load_model(path)
+    assert not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers()))
+
+
+def test_what_is_derived_is_the_same_whether_the_model_was_loaded_or_built() -> None:
+    loaded = load_model("tiny/arc")
+    built = dict(build_model(loaded.config, 0).named_buffers())
+    for name, buffer in loaded.named_buffers():
+        assert torch.equal(buffer, built[name]), name
+
+
+def test_building_without_weights_leaves_the_random_stream_alone(small_model: LatentDiffusion) -> None:
+    stream = torch.random.get_rng_state()
+    with WithoutWeights():
+        LatentDiffusion(small_model.config)
+    assert torch.equal(torch.random.get_rng_state(), stream)
+
+
+def test_a_file_is_hashed_again_only_when_it_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[int] = []
+    real = hashlib.file_digest
+
+    def counting(file: BinaryIO, name: str) -> Any:
+        hashed.append(os.fstat(file.fileno()).st_size)
+        return real(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", counting)
+    size = (folder / "model.safetensors").stat().st_size
+    os.utime(folder / "model.safetensors", (1, 1))
+    first = weights_digest(folder)
+    assert weights_digest(folder) == first
+    assert hashed.count(size) == 1
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+    assert weights_digest(folder) != first
+
+
 def test_absent_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"nowhere.model_config.json: not found"):
+    with pytest.raises(CheckpointError, match=r"nowhere: no such file or folder"):
         load_model(tmp_path / "nowhere")
 
 

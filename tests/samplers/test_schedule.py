@@ -1,9 +1,13 @@
-"""The log-SNR schedule against its published values."""
+"""Schedules against their published values and formulas."""
+
+import math
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
-from arc_eval.samplers.schedule import log_snr_times
+from arc_eval.samplers.schedule import linear_times, log_snr_times, polyexponential_sigmas
 
 PUBLISHED = {
     (1, 1.0): [1, 0],
@@ -35,3 +39,45 @@ def test_ends_are_exact() -> None:
 def test_impossible_schedules_are_refused(steps: int, sigma_max: float) -> None:
     with pytest.raises(ValueError, match=r"must lie in|at least 1"):
         log_snr_times(steps, sigma_max)
+
+
+def test_polyexponential_sigmas_fall_evenly_in_log_and_end_in_zero() -> None:
+    sigmas = polyexponential_sigmas(100, 0.3, 500.0)
+    assert sigmas.shape == (101,)
+    assert sigmas[-1] == 0
+    assert sigmas[[0, -2]].tolist() == pytest.approx([500, 0.3], rel=1e-12)
+    widths = sigmas[:-1].log().diff()
+    assert torch.allclose(widths, widths[0].expand(99))
+
+
+def test_polyexponential_sigmas_are_the_published_formula() -> None:
+    """Five levels from e^4 to 1, squared ramp: exponents 4 (1 - i/4)^2."""
+    found = polyexponential_sigmas(5, 1.0, math.exp(4), rho=2.0)
+    assert found[:-1].log().tolist() == pytest.approx([4, 2.25, 1, 0.25, 0], abs=1e-12)
+
+
+def test_one_polyexponential_step_starts_at_the_top() -> None:
+    assert polyexponential_sigmas(1, 0.3, 500.0).tolist() == pytest.approx([500, 0])
+
+
+def test_linear_times_are_even_and_end_exactly() -> None:
+    assert linear_times(4).tolist() == [1, 0.75, 0.5, 0.25, 0]
+    assert linear_times(3, 0.6).tolist() == pytest.approx([0.6, 0.4, 0.2, 0])
+    assert linear_times(7, 0.3).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("schedule", "arguments"),
+    [
+        (linear_times, (0,)),
+        (linear_times, (4, 0.0)),
+        (linear_times, (4, 1.5)),
+        (polyexponential_sigmas, (0, 0.3, 500.0)),
+        (polyexponential_sigmas, (4, 0.0, 500.0)),
+        (polyexponential_sigmas, (4, 500.0, 0.3)),
+        (polyexponential_sigmas, (4, 0.3, 500.0, 0.0)),
+    ],
+)
+def test_impossible_levels_are_refused(schedule: Callable[..., Tensor], arguments: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=r"must lie in|at least 1|sigma_min < sigma_max|rho must be"):
+        schedule(*arguments)

@@ -1,5 +1,7 @@
 """What a meter reads is what was spent inside it."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -54,6 +56,35 @@ def test_the_peak_is_of_the_call_and_not_of_what_came_before():
     with target.meter() as small:
         torch.ones(1).sum()
     assert large.peak_bytes - small.peak_bytes > 200 * 2**20
+
+
+WORK = """
+import sys, time
+for line in sys.stdin:
+    end = time.process_time() + 0.2
+    block = bytearray(200 * 2**20)
+    while time.process_time() < end:
+        pass
+    print(len(block), flush=True)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux can forget a peak")
+def test_what_a_program_of_ours_spends_is_counted():
+    target = Settings().build()
+    with subprocess.Popen(
+        [sys.executable, "-c", WORK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdin and program.stdout
+        with target.meter() as idle:
+            time.sleep(0.01)
+        with target.meter() as busy:
+            program.stdin.write("go\n")
+            program.stdin.flush()
+            program.stdout.readline()
+        program.stdin.close()
+    assert busy.cpu_seconds - idle.cpu_seconds > 0.15
+    assert busy.peak_bytes - idle.peak_bytes > 150 * 2**20
 
 
 def test_the_machine_is_described_with_the_threads_that_are_used():

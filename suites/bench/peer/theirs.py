@@ -1,0 +1,131 @@
+"""The reference: `generate_diffusion_cond` of stable-audio-tools, eager float32, as its users call it.
+
+Left as it is: its model factory, strict loading, sampler and decoder. Handed in: the noise (it draws from
+torch's process-wide stream), the caption's tokens, and the schedule that the released model was made for.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from peer.link import serve
+from peer.watch import Watch, facts
+
+ABSENT = (
+    "torchaudio",
+    "torchaudio.transforms",
+    "alias_free_torch",
+    "pytorch_lightning",
+    "pytorch_lightning.callbacks",
+)
+"""Imported by the reference at the top of its modules, but not used by this model."""
+
+
+class Absent(ModuleType):
+    """Stands for a package that is not installed: its names can be imported and not used."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(name, (), {"__init__": _refuse})
+
+
+def _refuse(self: object, *arguments: object, **options: object) -> None:
+    raise ImportError(f"{type(self).__name__} is of a package that this environment does without")
+
+
+def stand_in() -> None:
+    """Lets the reference be imported without the packages that inference does not use."""
+    for name in ABSENT:
+        sys.modules[name] = Absent(name)
+        parent, _, child = name.rpartition(".")
+        if parent:
+            setattr(sys.modules[parent], child, sys.modules[name])
+
+
+@contextmanager
+def drawing(noise: Tensor) -> Iterator[None]:
+    """Whatever draws normal numbers inside gets the next of `noise`, float32[draw, channel, frame]."""
+    rows = iter(noise)
+
+    def draw(*shape: object, **options: object) -> Tensor:
+        drawn: Tensor = next(rows)[None].clone()
+        return drawn
+
+    with patch.object(torch, "randn", draw), patch.object(torch, "randn_like", draw):
+        yield
+    left = len(list(rows))
+    if left:
+        raise RuntimeError(f"the reference left {left} of {len(noise)} draws of noise unused")
+
+
+def build(folder: Path) -> tuple[torch.nn.Module, Mapping[str, Any]]:
+    """The reference's model of a folder, every tensor loaded; without the text encoder."""
+    from stable_audio_tools.models.factory import create_model_from_config
+    from stable_audio_tools.models.utils import load_ckpt_state_dict
+
+    config = json.loads((folder / "model_config.json").read_text("utf-8"))
+    conditioning = config["model"]["conditioning"]
+    # Its factory would download the encoder here; it has no tensor in the checkpoint.
+    conditioning["configs"] = [entry for entry in conditioning["configs"] if entry["type"] != "t5"]
+    model = create_model_from_config(config)
+    model.load_state_dict(load_ckpt_state_dict(str(folder / "model.safetensors")), strict=True)
+    return model.eval().requires_grad_(False), config
+
+
+def load() -> tuple[Mapping[str, object], Any]:
+    """Reads the command line `FOLDER STEPS`, loads the model; gives what answers a request."""
+    stand_in()
+    from stable_audio_tools.inference.generation import generate_diffusion_cond
+    from stable_audio_tools.inference.sampling import LogSNRShift
+
+    folder, steps = Path(sys.argv[1]), int(sys.argv[2])
+    model, config = build(folder)
+    watch = Watch()
+    network: Any = model
+    network.model.forward = watch.staged("step", network.model.forward)
+    network.pretransform.decode = watch.staged("decode", network.pretransform.decode)
+    # Since 0.0.20 the default begins at -6.2; the released model's and the earlier versions' at -6.
+    schedule = LogSNRShift(rate=0, anchor_logsnr=-6.0, logsnr_end=2.0)
+
+    def generate(inputs: Mapping[str, Tensor], seconds: float) -> Tensor:
+        conditioning = network.conditioner([{"seconds_total": seconds}], "cpu")
+        conditioning["prompt"] = (inputs["text"], inputs["mask"])
+        out: Tensor = generate_diffusion_cond(
+            network,
+            steps=steps,
+            cfg_scale=1.0,
+            conditioning_tensors=conditioning,
+            sample_size=config["sample_size"],
+            seed=0,
+            device="cpu",
+            sampler_type="pingpong",
+            dist_shift=schedule,
+        )
+        return out[0]
+
+    def call(inputs: str, output: str, seconds: float, **_: object) -> Mapping[str, object]:
+        given = load_file(inputs)
+        with torch.no_grad(), drawing(given["noise"]):
+            audio, cost = watch.call(lambda: generate(given, seconds))
+        save_file({"audio": audio.contiguous()}, output)
+        return cost
+
+    return facts(("stable-audio-tools", "torch", "numpy")), call
+
+
+if __name__ == "__main__":
+    serve(load)
