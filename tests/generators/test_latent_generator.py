@@ -201,9 +201,7 @@ def test_windows_of_the_decoder_change_nothing_but_rounding(model: Path):
 
 
 def test_a_sampler_for_another_objective_is_refused_with_those_that_fit(model: Path, v_model: Path):
-    with pytest.raises(
-        CheckpointError, match=r"'ddim' does not fit .*'rectified_flow'; pingpong or euler"
-    ):
+    with pytest.raises(CheckpointError, match=r"'ddim' does not fit .*'rectified_flow'; pingpong or euler"):
         generator(model, "ddim")
     with pytest.raises(CheckpointError, match=r"'pingpong' does not fit .*'v'; dpmpp-2m-sde or"):
         generator(v_model, "pingpong")

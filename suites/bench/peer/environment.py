@@ -1,8 +1,8 @@
 """An environment of its own for the reference, beside which arc_eval's stays as it is.
 
-stable-audio-tools 0.0.20 asks for Python 3.10, torch 2.7.1 and a hundred packages for training and its
-interface. Inference needs the few below and the torch that arc_eval runs on, so that both sides have the
-same kernels; the packages named in `theirs.ABSENT` are not installed at all.
+stable-audio-tools 0.0.20 asks for Python 3.10, torch 2.7.1 and older releases of much else. Inference needs
+the few packages below and the torch that arc_eval runs on, so that both sides have the same kernels; what
+`theirs.ABSENT` names is not installed at all.
 """
 
 import subprocess

@@ -21,7 +21,7 @@ CAPTION = "rain on a tin roof, thunder far away"
 WORDS = 12
 """Tokens of the caption that are not padding."""
 GAIN = 1.4
-"""Of the decoder's convolutions: without it a signal dies out, with more its rounding errors grow (x60 at 1.7)."""
+"""Of the decoder's convolutions: with less a signal dies out, with more its rounding errors grow."""
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def markdown(comparison: Comparison) -> str:
     rows = [_cells(comparison, system) for system in comparison.facts]
     table = [_row(head), _row(["---", *["---:"] * (len(head) - 1)]), *(_row(row) for row in rows)]
     told = ", ".join(f"{name} {value}" for name, value in comparison.setting.items())
-    note = f"{len(comparison.rounds)} rounds after a warm-up, systems called in turn. {told}."
+    note = f"Rounds after a warm-up: {len(comparison.rounds)}, the systems called in turn. {told}."
     return "\n".join([*table, "", note]) + "\n"
 
 

@@ -1,7 +1,7 @@
 """The reference: `generate_diffusion_cond` of stable-audio-tools, eager float32, as its users call it.
 
 Left as it is: its model factory, strict loading, sampler and decoder. Handed in: the noise (it draws from
-torch's process-wide stream), the caption's tokens, and the schedule that the released model was made for.
+torch's process-wide stream), the caption's tokens, and the schedule's first log-SNR.
 """
 
 import json
@@ -98,7 +98,7 @@ def load() -> tuple[Mapping[str, object], Any]:
     network: Any = model
     network.model.forward = watch.staged("step", network.model.forward)
     network.pretransform.decode = watch.staged("decode", network.pretransform.decode)
-    # Since 0.0.20 the default begins at -6.2; the released model's and the earlier versions' at -6.
+    # 0.0.20's default begins at -6.2; 0.0.19's began at -6, and so does arc_eval's.
     schedule = LogSNRShift(rate=0, anchor_logsnr=-6.0, logsnr_end=2.0)
 
     def generate(inputs: Mapping[str, Tensor], seconds: float) -> Tensor:
