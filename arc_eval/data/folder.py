@@ -5,6 +5,7 @@ which columns are understood.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
@@ -32,13 +33,15 @@ class Settings(contracts.Settings):
     its folder). prompts: another list for the folder; it may name a part of its files, or prompts
     whose recordings are missing; where it is silent about lengths they are unknown, for they must not
     depend on the recordings that answer it. columns: meaning to header name, such as `{id: audiocap_id}`.
-    seconds: the length of every prompt, whatever the list says.
+    seconds: the length of every prompt, whatever the list says. longest: prompts ask for no more seconds
+    than this, and of longer recordings only the beginning is read: for models that make no more.
     """
 
     path: Path
     prompts: Path | None = None
     columns: Mapping[Literal["caption", "file_name", "id", "seconds", "tags"], str] = {}
     seconds: float | None = Field(default=None, gt=0)
+    longest: float | None = Field(default=None, gt=0)
     sample_rate: int = Field(default=44100, gt=0)
     channels: Literal[1, 2] = 2
 
@@ -91,9 +94,13 @@ class Folder:
     @cached_property
     def _prompts(self) -> list[Prompt]:
         return [
-            Prompt(entry.id, entry.caption, self._seconds(entry), entry.tags)
+            Prompt(entry.id, entry.caption, min(self._seconds(entry), self._longest), entry.tags)
             for entry in self._entries.values()
         ]
+
+    @property
+    def _longest(self) -> float:
+        return math.inf if self.settings.longest is None else self.settings.longest
 
     def _seconds(self, entry: Entry) -> float:
         if self.settings.seconds is not None:
@@ -127,7 +134,7 @@ class Folder:
         return int(bool(self._files))
 
     def audio(self, prompt_id: str, take: int = 0) -> Tensor:
-        """float32[channel, time] at the settings' rate and channels.
+        """float32[channel, time] at the settings' rate and channels, no longer than `longest`.
 
         Raises DataError for an unknown prompt, AudioError if it has no recording or it cannot be read.
         """
@@ -142,7 +149,8 @@ class Folder:
         file = self._files[prompt_id]
         if not file.exists():
             raise AudioError(f"{file}: not found, though {self._listing}, line {entry.line} asks for it")
-        return read_audio(file, sample_rate=self.sample_rate, channels=self.settings.channels)[0]
+        samples, rate = read_audio(file, sample_rate=self.sample_rate, channels=self.settings.channels)
+        return samples if self.settings.longest is None else samples[:, : round(self.settings.longest * rate)]
 
     def identity(self) -> Mapping[str, str]:
         """Digests of the list and of every recording's file; no path and no time enters it."""
@@ -154,6 +162,8 @@ class Folder:
             "seconds": str(self.settings.seconds),
             "sample_rate": str(self.sample_rate),
             "channels": str(self.settings.channels),
+            # Only where it acts: what was computed before there was such a setting keeps its name.
+            **({} if self.settings.longest is None else {"longest": str(self.settings.longest)}),
         }
 
     @cached_property

@@ -39,6 +39,11 @@ class LatentDiffusion(nn.Module):
         return self.config.model.diffusion.diffusion_objective
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.dit.timestep_features.weight.device
+
+    @property
     def sample_rate(self) -> int:
         """Of the audio that `decode` returns, in Hz."""
         return self.config.sample_rate

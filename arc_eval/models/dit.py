@@ -9,6 +9,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from arc_eval.models.attention import Block, Rotary
 from arc_eval.models.dit_config import DiTConfig
@@ -35,6 +36,8 @@ class Transformer(nn.Module):
         self.project_in = nn.Linear(config.io_channels, width, bias=False)
         self.project_out = nn.Linear(width, config.io_channels, bias=False)
         self.rotary_pos_emb = Rotary(head_dim)
+        self.recompute = False
+        """In training: whether a block's activations are computed again for its gradient, to save memory."""
         qk_norm = config.attn_kwargs.qk_norm == "ln"
         self.layers = nn.ModuleList(
             Block(width, config.context_dim, head_dim, qk_norm=qk_norm) for _ in range(config.depth)
@@ -45,7 +48,10 @@ class Transformer(nn.Module):
         x = torch.cat((prepended, self.project_in(tokens)), dim=1)
         rotation = self.rotary_pos_emb(x.shape[1])
         for block in self.layers[:layers]:
-            x = block(x, context, rotation)
+            if self.recompute and torch.is_grad_enabled():
+                x = checkpoint(block, x, context, rotation, use_reentrant=False)
+            else:
+                x = block(x, context, rotation)
         return x
 
 

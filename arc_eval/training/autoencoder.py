@@ -6,6 +6,7 @@ latent towards a unit Gaussian.
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,15 @@ from arc_eval.models.bottleneck import Posterior
 from arc_eval.models.features import LEVEL_SCALE, BandLevels
 from arc_eval.models.spectral import SpectralConfig, SpectralDecoder, SpectralEncoder
 from arc_eval.seeding import initial_weights
-from arc_eval.training.data import Encoded, batch_indices, encode
+from arc_eval.training.data import Encoded, batch_indices, encode_for
+from arc_eval.training.draw import Contribution, Draw, Turn
 from arc_eval.training.features import FeatureEncoding, whole_frames
 from arc_eval.training.learner import Learner
-from arc_eval.training.recipe import Optimisation, Recipe
-from arc_eval.training.task import Stateful
+from arc_eval.training.place import ALONE, Place
+from arc_eval.training.recipe import Indivisible, Optimisation
 
 
-class AutoencoderRecipe(Recipe):
+class AutoencoderRecipe(Indivisible):
     """The tiny family's autoencoder."""
 
     model: SpectralConfig = SpectralConfig()
@@ -36,35 +38,52 @@ class AutoencoderRecipe(Recipe):
     lean_weight: float = 0.5
     optimiser: Optimisation
 
-    def task(self, cache: Path, progress: Progress = silent) -> "AutoencoderTask":
+    def task(self, cache: Path, progress: Progress = silent, place: Place = ALONE) -> "AutoencoderTask":
         """Encodes the recordings (or finds them encoded) and builds the networks."""
-        data = encode(self.data, self.examples, FeatureEncoding(self.model, self.seconds), cache, progress)
+        data = encode_for(self, FeatureEncoding(self.model, self.seconds), cache, progress)
         with initial_weights(self.seed):
-            return AutoencoderTask(self, data)
+            return AutoencoderTask(self, data, place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelsDraw(Draw):
+    """Recordings' features, and the noise on their latents."""
+
+    features: Tensor
+    noise: Tensor
 
 
 class AutoencoderTask:
     """Encoder and decoder trained together; the average of both is published."""
 
-    def __init__(self, recipe: AutoencoderRecipe, data: Encoded) -> None:
+    def __init__(self, recipe: AutoencoderRecipe, data: Encoded, place: Place) -> None:
         self.recipe, self.data = recipe, data
         self.encoder, self.decoder = SpectralEncoder(recipe.model), SpectralDecoder(recipe.model)
-        self.network = Autoencoder(self.encoder, self.decoder)
-        self.learner = Learner(self.network, recipe.optimiser, recipe)
-        self.state: Mapping[str, Stateful] = {"network": self.learner}
-        self.facts = {"data_digest": data.digest}
+        self.learner = Learner(Autoencoder(self.encoder, self.decoder), recipe.optimiser, recipe, place)
+        self.learners = {"network": self.learner}
+        self.facts = dict(data.facts)
 
-    def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
-        """Reconstructs one batch; logs the errors, the divergence and the gradient norm."""
+    def turn(self, step: int, rng: torch.Generator) -> Turn[LevelsDraw]:
+        """Reconstructs one batch; logs the errors and the divergence."""
         recipe = self.recipe
-        features = self.data.rows(batch_indices(len(self.data), recipe.batch, recipe.seed, step))
-        latent = Posterior.of(self.encoder.compress(features))
-        noise = torch.randn(latent.mean.shape, generator=rng)
-        error, lean_error = reconstruction_error(self.decoder.expand(latent.sample(noise)), features)
+        rows = batch_indices(len(self.data), recipe.batch, recipe.seed, step)
+        features = self.data.rows(rows)
+        frames = features.shape[-1] // recipe.model.patch
+        draw = LevelsDraw(
+            clips=[self.data.prompts[row].id for row in rows.tolist()],
+            features=features,
+            noise=torch.randn(len(rows), recipe.model.latent_dim, frames, generator=rng),
+        )
+        return Turn("network", draw, self._loss)
+
+    def _loss(self, draw: LevelsDraw) -> Contribution:
+        latent = Posterior.of(self.encoder.compress(draw.features))
+        error, lean_error = reconstruction_error(
+            self.decoder.expand(latent.sample(draw.noise)), draw.features
+        )
         divergence = latent.divergence() / latent.mean.shape[1]
-        loss = error + recipe.lean_weight * lean_error + recipe.kl_weight * divergence
-        norm = self.learner.learn(loss, step)
-        return {"level": error.item(), "lean": lean_error.item(), "kl": divergence.item(), "norm": norm}
+        loss = error + self.recipe.lean_weight * lean_error + self.recipe.kl_weight * divergence
+        return Contribution(loss, {"level": error, "lean": lean_error, "kl": divergence})
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         """Writes the averaged autoencoder in the official layout."""
@@ -85,7 +104,7 @@ class AutoencoderTask:
                 }
             ),
         )
-        save_autoencoder(self.learner.average, config, folder, manifest)
+        self.learner.publish(lambda network: save_autoencoder(network, config, folder, manifest))
 
 
 def reconstruction_error(

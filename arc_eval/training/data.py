@@ -1,18 +1,14 @@
 """Recordings encoded once, then read as often as a training likes.
 
-An encoding (features or latents) is computed for every recording of a source and kept in shards on
-disk, named by the digest of source and encoding. A killed preparation goes on from its last shard.
+An encoding (features or latents) is computed for every clip of a source and kept in shards on disk,
+named by the digest of source and encoding. What cannot be read is reported, never passed over.
 """
 
-import hashlib
-import json
-import os
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import get_context
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,117 +19,139 @@ from arc_eval.contracts import DataSource, Progress
 from arc_eval.errors import TrainingError
 from arc_eval.records.prompt import Prompt
 from arc_eval.seeding import hashed_seed
+from arc_eval.training.lost import Lost, settle
+from arc_eval.training.preparation import Encoding, prepared
+from arc_eval.training.recipe import Recipe
+from arc_eval.training.shards import SHARD, Job, Row, Shard
 
-SHARD = 256
-
-
-class Encoding(Protocol):
-    """A function of audio, or of another encoding of it, that can travel to a worker process."""
-
-    @property
-    def over(self) -> "Encoding | None":
-        """The encoding that this one reads instead of audio, kept in shards of its own."""
-        ...
-
-    def identity(self) -> Mapping[str, str]:
-        """Everything that decides the result."""
-        ...
-
-    def encoder(self) -> Callable[[Tensor], Tensor]:
-        """Loads the function: audio float32[clip, 2, time], or what `over` gives, to its encoding.
-
-        That is float32[clip, feature, frame], one length for all clips of a source.
-        """
-        ...
+__all__ = ["Encoded", "Encoding", "batch_indices", "encode"]
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Encoded recordings and their prompts: row i of the shards belongs to prompt i."""
+    """Encoded clips and their prompts, in the source's order, without the recordings that were lost.
+
+    Each prompt asks for the length that its clip has, in seconds, whatever the list said: that is what
+    a generator will be asked for.
+    """
 
     prompts: tuple[Prompt, ...]
-    shards: tuple[np.memmap[Any, Any], ...]
+    shards: tuple[Shard, ...]
     digest: str
+    lost: tuple[Lost, ...] = ()
 
     def __len__(self) -> int:
         return len(self.prompts)
 
-    def rows(self, indices: Tensor) -> Tensor:
-        """float32[len(indices), feature, frame]."""
-        found = [np.asarray(self.shards[i // SHARD][i % SHARD]) for i in indices.tolist()]
+    def rows(
+        self,
+        indices: Tensor,  # int64[clip]
+    ) -> Tensor:
+        """float32[clip, feature, frame]."""
+        shards = np.searchsorted(self._ends, indices.numpy(), side="right").tolist()
+        found = [
+            self.shards[shard].encoded[i - self._ends[shard]]  # counted from the end: negative
+            for shard, i in zip(shards, indices.tolist(), strict=True)
+        ]
         return torch.from_numpy(np.stack(found)).float()
+
+    def mask(
+        self,
+        indices: Tensor,  # int64[clip]
+    ) -> Tensor:
+        """bool[clip, frame]: which frames hold sound; the others are the silence after it."""
+        frames = next(shard.encoded.shape[-1] for shard in self.shards if len(shard))
+        return torch.arange(frames) < self._frames[indices][:, None]
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What a manifest says of the data: its digest, how many clips and seconds, what was lost."""
+        seconds = round(sum(prompt.seconds for prompt in self.prompts), 3)
+        data = {"examples": len(self), "lost": len(self.lost), "seconds": seconds}
+        return {"data_digest": self.digest, "data": data}
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return np.cumsum([len(shard) for shard in self.shards]).tolist()  # type: ignore[no-any-return]
+
+    @cached_property
+    def _frames(self) -> Tensor:
+        return torch.cat([shard.frames for shard in self.shards])
+
+
+def encode_for(recipe: Recipe, encoding: Encoding, cache: Path, progress: Progress) -> Encoded:
+    """The recordings that a recipe asks for, encoded. Raises TrainingError as `encode` does."""
+    return encode(
+        recipe.data,
+        recipe.examples,
+        encoding,
+        cache,
+        progress,
+        crops=recipe.crops,
+        max_lost=recipe.max_lost,
+    )
 
 
 def encode(
-    source: Mapping[str, Any], examples: int, encoding: Encoding, cache: Path, progress: Progress
-) -> Encoded:
-    """Encodes the first `examples` recordings of a source, take after take of every prompt.
-
-    Raises TrainingError if the source has fewer.
-    """
-    data = registry.settings("data", source, "recipe: data").build()
-    prompts = list(data.prompts())
-    if len(prompts) * data.takes() < examples:
-        raise TrainingError(
-            f"recipe: examples: {examples} asked, the source has {len(prompts) * data.takes()}"
-        )
-    rows = tuple(prompts[i % len(prompts)] for i in range(examples))
-    jobs = [range(first, min(first + SHARD, examples)) for first in range(0, examples, SHARD)]
-    shards = _Shards.of(data, encoding, cache)
-    _fill(shards, source, encoding, jobs, cache, progress)
-    return Encoded(rows, tuple(np.load(shards.path(job), mmap_mode="r") for job in jobs), shards.digest)
-
-
-@dataclass(frozen=True)
-class _Shards:
-    """Where the shards of one source under one encoding lie."""
-
-    folder: Path
-    digest: str
-
-    @classmethod
-    def of(cls, data: DataSource, encoding: Encoding, cache: Path) -> "_Shards":
-        what = {"source": dict(data.identity()), "encoding": dict(encoding.identity()), "shard": SHARD}
-        digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-        return cls(cache / digest[:16], digest)
-
-    def path(self, job: range) -> Path:
-        return self.folder / f"{job.start:08d}-{job.stop:08d}.npy"
-
-
-def _fill(
-    shards: _Shards,
     source: Mapping[str, Any],
+    examples: int | None,
     encoding: Encoding,
-    jobs: list[range],
     cache: Path,
     progress: Progress,
-) -> None:
-    """Writes the shards that are not there yet, those of the encoding below first."""
-    shards.folder.mkdir(parents=True, exist_ok=True)
-    missing = [job for job in jobs if not shards.path(job).exists()]
-    if not missing:
-        return
-    if encoding.over is not None:
-        below = _Shards.of(registry.settings("data", source, "recipe: data").build(), encoding.over, cache)
-        _fill(below, source, encoding.over, missing, cache, progress)
-    with (
-        progress("encoding recordings", len(missing) * SHARD) as advance,
-        ProcessPoolExecutor(
-            os.cpu_count(),
-            mp_context=get_context("spawn"),
-            initializer=_start,
-            initargs=(source, encoding, cache),
-        ) as pool,
-    ):
-        for _ in pool.map(_encode_shard, missing):
-            advance(SHARD)
+    *,
+    crops: int = 1,
+    max_lost: float = 0.0,
+) -> Encoded:
+    """Encodes the first `examples` clips of a source (None: all), take after take of every prompt.
+
+    A recording that is longer than the encoding's window gives one part of it, in a place that its
+    name decides; `crops` of them, if more are asked for, after all recordings have given their first.
+    Raises TrainingError if the source has too few recordings or another sample rate, or if more than
+    the share `max_lost` of its recordings cannot be used; `lost.json` beside the shards lists those.
+    """
+    data: DataSource = registry.settings("data", source, "recipe: data").build()
+    window = encoding.window
+    if data.sample_rate != window.sample_rate:
+        raise TrainingError(
+            f"recipe: data: its recordings have {data.sample_rate} Hz, what encodes them reads "
+            f"{window.sample_rate} Hz; set data.sample_rate={window.sample_rate} if the source has that "
+            "option, or take another autoencoder"
+        )
+    prompts = data.prompts()
+    rows = _rows(prompts, data.takes(), crops, examples)
+    jobs = [Job(first, tuple(rows[first : first + SHARD])) for first in range(0, len(rows), SHARD)]
+    shards, filled = prepared(source, data.identity(), encoding, jobs, cache, progress)
+    lost = tuple({(one.recording, one.take): one for shard in filled for one in shard.lost}.values())
+    settle(lost, len({(row.prompt, row.take) for row in rows}), max_lost, shards.folder)
+    kept = tuple(
+        replace(prompts[number % len(prompts)], seconds=samples / window.sample_rate)
+        for shard in filled
+        for number, samples in zip(shard.row.tolist(), shard.samples.tolist(), strict=True)
+    )
+    return Encoded(kept, tuple(filled), shards.digest, lost)
+
+
+def _rows(prompts: Sequence[Prompt], takes: int, crops: int, examples: int | None) -> list[Row]:
+    """Every prompt's first take, then every prompt's second, ...; all of it again for each further crop."""
+    there = [
+        Row(prompt.id, take, crop) for crop in range(crops) for take in range(takes) for prompt in prompts
+    ]
+    if not there:
+        raise TrainingError("recipe: data: a list of prompts without recordings; training needs both")
+    if examples is not None and examples > len(there):
+        raise TrainingError(
+            f"recipe: examples: {examples} asked, the source has {len(there)}; "
+            "ask for fewer, or for more `crops` of each recording, or leave `examples` out to take all"
+        )
+    return there[:examples]
 
 
 def batch_indices(examples: int, batch: int, seed: int, step: int) -> Tensor:
     """int64[batch]: which examples step `step` sees. Epochs are permutations, read end to end.
 
-    A pure function of the step's number, so that a resumed training sees no example twice.
+    A pure function of the step's number, so that a resumed training sees no example twice. A batch may
+    hold the end of an epoch and the beginning of the next, or, if it is larger than the data, whole
+    epochs: only then does an example stand in it more than once.
     """
     positions = torch.arange(step * batch, (step + 1) * batch)
     epochs = positions // examples
@@ -144,30 +162,3 @@ def batch_indices(examples: int, batch: int, seed: int, step: int) -> Tensor:
         for epoch in sorted(set(epochs.tolist()))
     ]
     return torch.cat(parts)
-
-
-_worker: dict[str, Any] = {}
-
-
-def _start(source: Mapping[str, Any], encoding: Encoding, cache: Path) -> None:
-    torch.set_num_threads(1)
-    data: DataSource = registry.settings("data", source, "recipe: data").build()
-    below = None if encoding.over is None else _Shards.of(data, encoding.over, cache)
-    shards = _Shards.of(data, encoding, cache)
-    _worker.update(data=data, prompts=data.prompts(), encode=encoding.encoder(), below=below, shards=shards)
-
-
-@torch.inference_mode()
-def _encode_shard(job: range) -> None:
-    inputs = _recordings(job) if _worker["below"] is None else np.load(_worker["below"].path(job))
-    rows = [_worker["encode"](torch.from_numpy(row[None]).float())[0].to(torch.float16) for row in inputs]
-    path = _worker["shards"].path(job)
-    partial = path.with_suffix(f".{os.getpid()}.npy")
-    np.save(partial, torch.stack(rows).numpy())
-    partial.replace(path)
-
-
-def _recordings(job: range) -> Iterator[np.ndarray[Any, Any]]:
-    prompts = _worker["prompts"]
-    for i in job:
-        yield _worker["data"].audio(prompts[i % len(prompts)].id, i // len(prompts)).numpy()

@@ -7,7 +7,8 @@ tells recordings from clips by least squares. The fake-score network trains `fak
 each step of the student.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,17 @@ from arc_eval.models.conditioning import Conditioning
 from arc_eval.models.diffusion import LatentDiffusion
 from arc_eval.models.discriminator import ConvHead
 from arc_eval.models.weights import load_model
+from arc_eval.records.prompt import Prompt
 from arc_eval.samplers.guidance import guided
 from arc_eval.samplers.schedule import log_snr_times
 from arc_eval.seeding import initial_weights
-from arc_eval.training.batches import Batch, TimeName, quantile
+from arc_eval.training.batches import TimeName, quantile
+from arc_eval.training.draw import Contribution, Draw, Turn
 from arc_eval.training.learner import Learner
+from arc_eval.training.place import ALONE, Place
+from arc_eval.training.precision import kept
 from arc_eval.training.recipe import Optimisation
 from arc_eval.training.student import Student, StudentRecipe, load_student
-from arc_eval.training.task import Stateful
 
 
 class DistillRecipe(StudentRecipe):
@@ -48,10 +52,22 @@ class DistillRecipe(StudentRecipe):
     head_stages: int = Field(default=4, ge=1)
     fake_optimiser: Optimisation
 
-    def task(self, cache: Path, progress: Progress = silent) -> "DistillTask":
+    def task(self, cache: Path, progress: Progress = silent, place: Place = ALONE) -> "DistillTask":
         """Encodes the recordings (or finds them encoded) and builds the networks."""
         with initial_weights(self.seed):
-            return DistillTask(self, cache, progress)
+            return DistillTask(self, cache, progress, place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchDraw(Draw):
+    """Recordings, the noise and the sampler's level from which the student jumps, and where it is judged."""
+
+    latents: Tensor
+    prompts: Sequence[Prompt]
+    level: Tensor
+    noise: Tensor
+    t: Tensor
+    renoise: Tensor
 
 
 class FakeScore(nn.Module):
@@ -71,69 +87,75 @@ class FakeScore(nn.Module):
 class DistillTask:
     """Student, frozen teacher and fake-score network; the student's average is published."""
 
-    def __init__(self, recipe: DistillRecipe, cache: Path, progress: Progress) -> None:
+    def __init__(self, recipe: DistillRecipe, cache: Path, progress: Progress, place: Place) -> None:
         self.recipe = recipe
-        self.student = Student(recipe, cache, progress)
-        self.teacher = load_model(recipe.teacher).requires_grad_(False)
+        self.student = Student(recipe, cache, progress, place)
+        teacher = load_model(recipe.teacher, place.device).requires_grad_(False)
+        self.teacher = teacher.to(kept(recipe.precision))
         self.fake = FakeScore(load_student(recipe.teacher), recipe.head_layer, recipe.head_stages)
-        self.follower = Learner(self.fake, recipe.fake_optimiser, recipe)
+        follower = Learner(self.fake, recipe.fake_optimiser, recipe, place)
         self.levels = log_snr_times(recipe.sampling_steps)[:-1]
-        self.state: Mapping[str, Stateful] = {"student": self.student.learner, "fake": self.follower}
+        self.learners: Mapping[str, Learner[Any]] = {"student": self.student.learner, "fake": follower}
         self.facts = self.student.facts
 
-    def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
+    def turn(self, step: int, rng: torch.Generator) -> Turn[MatchDraw]:
         """Trains the student at one step in 1 + `fake_updates`, the fake-score network at the others."""
-        batch = self.student.batches.at(step)
-        conditioning = self.student.condition(batch)
-        student_turn = step % (1 + self.recipe.fake_updates) == 0
-        train = self._train_student if student_turn else self._train_fake
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
-            loss, figures = train(batch, conditioning, rng)
-        learner = self.student.learner if student_turn else self.follower
-        return {**figures, "norm": learner.learn(loss, step)}
+        if step % (1 + self.recipe.fake_updates) == 0:
+            return Turn("student", self._draw(step, self.recipe.matching_times, rng), self._student_loss)
+        return Turn("fake", self._draw(step, self.recipe.score_times, rng), self._fake_loss)
 
-    def _train_student(
-        self, batch: Batch, conditioning: Conditioning, rng: torch.Generator
-    ) -> tuple[Tensor, dict[str, float]]:
-        clips = self._generated(batch, conditioning, rng)
-        t = draw_times(quantile(self.recipe.matching_times), len(batch.prompts), rng)
-        noise = torch.randn(clips.shape, generator=rng)
-        matching = distribution_matching_loss(
+    def _draw(self, step: int, times: TimeName, rng: torch.Generator) -> MatchDraw:
+        batch = self.student.batches.at(step)
+        count, shape = len(batch.prompts), batch.latents.shape
+        return MatchDraw(
+            clips=[prompt.id for prompt in batch.prompts],
+            latents=batch.latents,
+            prompts=batch.prompts,
+            level=self.levels[torch.randint(len(self.levels), (count,), generator=rng)],
+            noise=torch.randn(shape, generator=rng),
+            t=draw_times(quantile(times), count, rng),
+            renoise=torch.randn(shape, generator=rng),
+        )
+
+    def _student_loss(self, draw: MatchDraw) -> Contribution:
+        conditioning = self.student.condition(draw.prompts)
+        clips = self._generated(draw, conditioning)
+        matching = draw.share * distribution_matching_loss(
             clips,
-            noise,
-            t,
+            draw.renoise,
+            draw.t,
             teacher=guided(self.teacher.velocity, conditioning, self.recipe.guidance),
             fake=lambda x, t: self.fake.model.velocity(x, t, conditioning),
         )
-        figures = {"matching": matching.item()}
+        figures = {"matching": matching}
         if not self.recipe.adversarial_weight:
-            return matching, figures
-        score = self.fake.judge(flow.interpolate(clips, noise, t), t, conditioning)
-        fooling = least_squares_generator_loss(score)
-        return matching + self.recipe.adversarial_weight * fooling, {**figures, "fooling": fooling.item()}
+            return Contribution(matching, figures)
+        score = self.fake.judge(flow.interpolate(clips, draw.renoise, draw.t), draw.t, conditioning)
+        fooling = draw.share * least_squares_generator_loss(score)
+        loss = matching + self.recipe.adversarial_weight * fooling
+        return Contribution(loss, {**figures, "fooling": fooling})
 
-    def _train_fake(
-        self, batch: Batch, conditioning: Conditioning, rng: torch.Generator
-    ) -> tuple[Tensor, dict[str, float]]:
+    def _fake_loss(self, draw: MatchDraw) -> Contribution:
+        conditioning = self.student.condition(draw.prompts)
         with torch.no_grad():
-            clips = self._generated(batch, conditioning, rng)
-        t = draw_times(quantile(self.recipe.score_times), len(batch.prompts), rng)
-        noise = torch.randn(clips.shape, generator=rng)
-        loss = rectified_flow_loss(lambda x, t: self.fake.model.velocity(x, t, conditioning), clips, noise, t)
-        figures = {"score": loss.item()}
-        if not self.recipe.adversarial_weight:
-            return loss, figures
-        real, fake = (
-            self.fake.judge(flow.interpolate(latents, noise, t), t, conditioning)
-            for latents in (batch.latents, clips)
+            clips = self._generated(draw, conditioning)
+        loss = draw.share * rectified_flow_loss(
+            lambda x, t: self.fake.model.velocity(x, t, conditioning), clips, draw.renoise, draw.t
         )
-        telling = least_squares_discriminator_loss(real, fake)
-        return loss + telling, {**figures, "telling": telling.item()}
+        figures = {"score": loss}
+        if not self.recipe.adversarial_weight:
+            return Contribution(loss, figures)
+        real, fake = (
+            self.fake.judge(flow.interpolate(latents, draw.renoise, draw.t), draw.t, conditioning)
+            for latents in (draw.latents, clips)
+        )
+        telling = draw.share * least_squares_discriminator_loss(real, fake)
+        return Contribution(loss + telling, {**figures, "telling": telling})
 
-    def _generated(self, batch: Batch, conditioning: Conditioning, rng: torch.Generator) -> Tensor:
+    def _generated(self, draw: MatchDraw, conditioning: Conditioning) -> Tensor:
         """From recordings noised to a level that the student will be sampled at."""
-        t = self.levels[torch.randint(len(self.levels), (len(batch.prompts),), generator=rng)]
-        return self.student.generate(batch, conditioning, t, rng)
+        x = flow.interpolate(draw.latents, draw.noise, draw.level)
+        return self.student.jump(x, draw.level, conditioning)
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         """Writes the averaged student."""

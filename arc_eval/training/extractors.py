@@ -4,7 +4,8 @@ Both see features that are shifted in level, roughened and blurred at random, so
 the sound and not the codec it went through.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,95 +20,116 @@ from arc_eval.models.extractor_weights import save_extractor
 from arc_eval.models.features import LEVEL_SCALE, BandLevels
 from arc_eval.models.spectral import SpectralConfig
 from arc_eval.models.tiny_extractors import Clap, ClapConfig, Tagger, TaggerConfig
+from arc_eval.records.prompt import Prompt
 from arc_eval.seeding import initial_weights
-from arc_eval.training.data import Encoded, batch_indices, encode
+from arc_eval.training.data import Encoded, batch_indices, encode_for
+from arc_eval.training.draw import Contribution, Draw, Turn
 from arc_eval.training.features import FeatureEncoding
 from arc_eval.training.learner import Learner
-from arc_eval.training.recipe import Optimisation, Recipe
-from arc_eval.training.task import Stateful
+from arc_eval.training.place import ALONE, Place
+from arc_eval.training.recipe import Indivisible, Optimisation, Recipe
 
 
-class TaggerRecipe(Recipe):
+class TaggerRecipe(Indivisible):
     """A classifier of the data's tags."""
 
     model: AudioEncoderConfig = AudioEncoderConfig()
     seconds: float = 2.0
     optimiser: Optimisation
 
-    def task(self, cache: Path, progress: Progress = silent) -> "TaggerTask":
+    def task(self, cache: Path, progress: Progress = silent, place: Place = ALONE) -> "TaggerTask":
         """Encodes the recordings (or finds them encoded) and builds the networks."""
         with initial_weights(self.seed):
-            return TaggerTask(self, _features(self, self.model, self.seconds, cache, progress))
+            return TaggerTask(self, _features(self, self.model, self.seconds, cache, progress), place)
 
 
-class ClapRecipe(Recipe):
+class ClapRecipe(Indivisible):
     """An audio-text pair; a batch is also the number of captions to choose from."""
 
     model: ClapConfig = ClapConfig()
     seconds: float = 2.0
     optimiser: Optimisation
 
-    def task(self, cache: Path, progress: Progress = silent) -> "ClapTask":
+    def task(self, cache: Path, progress: Progress = silent, place: Place = ALONE) -> "ClapTask":
         """Encodes the recordings (or finds them encoded) and builds the networks."""
         with initial_weights(self.seed):
-            return ClapTask(self, _features(self, self.model.audio, self.seconds, cache, progress))
+            return ClapTask(self, _features(self, self.model.audio, self.seconds, cache, progress), place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeardDraw(Draw):
+    """Recordings' features, varied, and their prompts."""
+
+    features: Tensor
+    prompts: Sequence[Prompt]
+
+
+def _heard(data: Encoded, recipe: Recipe, step: int, rng: torch.Generator, decibels: float) -> HeardDraw:
+    rows = batch_indices(len(data), recipe.batch, recipe.seed, step)
+    prompts = [data.prompts[row] for row in rows.tolist()]
+    features = varied(data.rows(rows), rng, decibels=decibels)
+    return HeardDraw(clips=[prompt.id for prompt in prompts], features=features, prompts=prompts)
 
 
 class TaggerTask:
     """Cross-entropy against the tags, shared equally where a clip has two."""
 
-    def __init__(self, recipe: TaggerRecipe, data: Encoded) -> None:
+    def __init__(self, recipe: TaggerRecipe, data: Encoded, place: Place) -> None:
         self.recipe, self.data = recipe, data
         self.labels = tuple(sorted({tag for prompt in data.prompts for tag in prompt.tags}))
         self.network = Tagger(TaggerConfig(audio=recipe.model, labels=self.labels))
-        self.learner = Learner(self.network, recipe.optimiser, recipe)
-        self.state: Mapping[str, Stateful] = {"network": self.learner}
-        self.facts = {"data_digest": data.digest}
+        self.learner = Learner(self.network, recipe.optimiser, recipe, place)
+        self.learners = {"network": self.learner}
+        self.facts = dict(data.facts)
 
-    def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
-        """Learns from one batch; logs the loss, the hits and the gradient norm."""
-        recipe = self.recipe
-        indices = batch_indices(len(self.data), recipe.batch, recipe.seed, step)
-        logits = self.network.logits(varied(self.data.rows(indices), rng))
-        tags = [self.data.prompts[i].tags for i in indices.tolist()]
-        expected = torch.tensor([[(label in t) / len(t) for label in self.labels] for t in tags])
+    def turn(self, step: int, rng: torch.Generator) -> Turn[HeardDraw]:
+        """Learns from one batch; logs the loss and the hits."""
+        return Turn("network", _heard(self.data, self.recipe, step, rng, decibels=6.0), self._loss)
+
+    def _loss(self, draw: HeardDraw) -> Contribution:
+        logits = self.network.logits(draw.features)
+        shares = [[(label in p.tags) / len(p.tags) for label in self.labels] for p in draw.prompts]
+        expected = torch.tensor(shares, device=logits.device)
         loss = F.cross_entropy(logits, expected)
         hits = expected.gather(1, logits.argmax(1, keepdim=True)) > 0
-        norm = self.learner.learn(loss, step)
-        return {"loss": loss.item(), "recognised": hits.float().mean().item(), "norm": norm}
+        return Contribution(loss, {"loss": loss, "recognised": hits.float().mean()})
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         """Writes the averaged extractor."""
-        save_extractor(self.learner.average, "tiny-tagger", self.network.config, folder, manifest)
+        self.learner.publish(
+            lambda network: save_extractor(network, "tiny-tagger", network.config, folder, manifest)
+        )
 
 
 class ClapTask:
     """Contrastive matching of clips and captions."""
 
-    def __init__(self, recipe: ClapRecipe, data: Encoded) -> None:
+    def __init__(self, recipe: ClapRecipe, data: Encoded, place: Place) -> None:
         self.recipe, self.data = recipe, data
         self.network = Clap(recipe.model)
-        self.learner = Learner(self.network, recipe.optimiser, recipe)
-        self.state: Mapping[str, Stateful] = {"network": self.learner}
-        self.facts = {"data_digest": data.digest}
+        self.learner = Learner(self.network, recipe.optimiser, recipe, place)
+        self.learners = {"network": self.learner}
+        self.facts = dict(data.facts)
 
-    def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
-        """Learns from one batch; logs the loss, the hits and the gradient norm."""
-        recipe = self.recipe
-        indices = batch_indices(len(self.data), recipe.batch, recipe.seed, step)
-        texts = [self.data.prompts[i].text for i in indices.tolist()]
+    def turn(self, step: int, rng: torch.Generator) -> Turn[HeardDraw]:
+        """Learns from one batch; logs the loss and the hits."""
         # Levels are part of what captions say ("a quiet bell"), so they are not shifted here.
-        clips = self.network.describe_audio(varied(self.data.rows(indices), rng, decibels=0.0))
+        return Turn("network", _heard(self.data, self.recipe, step, rng, decibels=0.0), self._loss)
+
+    def _loss(self, draw: HeardDraw) -> Contribution:
+        texts = [prompt.text for prompt in draw.prompts]
+        clips = self.network.describe_audio(draw.features)
         captions = self.network.embed_text(texts)
         scale = self.network.log_scale.exp().clamp_max(100.0)
         loss = matching_loss(clips, captions, texts, scale)
-        hits = (clips @ captions.T).argmax(1) == torch.arange(len(texts))
-        norm = self.learner.learn(loss, step)
-        return {"loss": loss.item(), "matched": hits.float().mean().item(), "norm": norm}
+        hits = (clips @ captions.T).argmax(1) == torch.arange(len(texts), device=clips.device)
+        return Contribution(loss, {"loss": loss, "matched": hits.float().mean()})
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         """Writes the averaged extractor."""
-        save_extractor(self.learner.average, "tiny-clap", self.network.config, folder, manifest)
+        self.learner.publish(
+            lambda network: save_extractor(network, "tiny-clap", network.config, folder, manifest)
+        )
 
 
 def varied(features: Tensor, rng: torch.Generator, *, decibels: float = 6.0) -> Tensor:
@@ -128,4 +150,4 @@ def _features(
     recipe: Recipe, front: AudioEncoderConfig, seconds: float, cache: Path, progress: Progress
 ) -> Encoded:
     config = SpectralConfig(sample_rate=front.sample_rate, n_fft=front.n_fft, hop=front.hop, mels=front.mels)
-    return encode(recipe.data, recipe.examples, FeatureEncoding(config, seconds), cache, progress)
+    return encode_for(recipe, FeatureEncoding(config, seconds), cache, progress)

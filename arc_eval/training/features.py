@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from arc_eval.models.spectral import SpectralConfig, SpectralEncoder
+from arc_eval.training.window import Window
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,12 @@ class FeatureEncoding:
     seconds: float
 
     @property
+    def window(self) -> Window:
+        """The fewest whole latent frames that hold `seconds`."""
+        c = self.config
+        return Window(whole_frames(c, self.seconds), c.sample_rate, 2)
+
+    @property
     def over(self) -> None:
         """Nothing: it reads audio."""
         return None
@@ -24,16 +30,11 @@ class FeatureEncoding:
     def identity(self) -> Mapping[str, str]:
         """Everything that decides the result."""
         c = self.config
-        return {
-            "features": f"stereo-mel-1:{c.sample_rate}:{c.n_fft}:{c.hop}:{c.mels}",
-            "samples": str(whole_frames(c, self.seconds)),
-        }
+        return {"features": f"stereo-mel-1:{c.sample_rate}:{c.n_fft}:{c.hop}:{c.mels}"}
 
     def encoder(self) -> Callable[[Tensor], Tensor]:
         """float32[clip, 2, time] to float32[clip, 2 * mel, frame]."""
-        front = SpectralEncoder(self.config)
-        length = whole_frames(self.config, self.seconds)
-        return lambda audio: front.features(F.pad(audio, (0, length - audio.shape[-1])))
+        return SpectralEncoder(self.config).features
 
 
 def whole_frames(config: SpectralConfig, seconds: float) -> int:

@@ -6,23 +6,24 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from arc_eval.contracts import Progress
 from arc_eval.models.autoencoder_weights import load_autoencoder
 from arc_eval.models.bottleneck import Posterior
 from arc_eval.models.spectral import SpectralConfig, SpectralEncoder
 from arc_eval.models.weights import weights_digest
-from arc_eval.training.data import Encoded, Encoding, encode
+from arc_eval.training.data import Encoded, Encoding, encode_for
 from arc_eval.training.features import FeatureEncoding
 from arc_eval.training.recipe import Recipe
+from arc_eval.training.window import Window
 
 
 @dataclass(frozen=True)
 class LatentEncoding:
-    """Audio to the mean latents of an autoencoder's folder, padded with silence to whole frames."""
+    """Audio to the mean latents of an autoencoder's folder."""
 
     autoencoder: str
+    window: Window
 
     @property
     def over(self) -> None:
@@ -35,8 +36,8 @@ class LatentEncoding:
 
     def encoder(self) -> Callable[[Tensor], Tensor]:
         """float32[clip, 2, time] to float32[clip, latent, frame]."""
-        autoencoder, config = load_autoencoder(self.autoencoder)
-        return lambda audio: autoencoder.encode(F.pad(audio, (0, config.sample_size - audio.shape[-1])))
+        autoencoder, _ = load_autoencoder(self.autoencoder)
+        return autoencoder.encode
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class SpectralLatentEncoding:
 
     autoencoder: str
     over: FeatureEncoding
+
+    @property
+    def window(self) -> Window:
+        """The one that the features were taken of."""
+        return self.over.window
 
     def identity(self) -> Mapping[str, str]:
         """Everything that decides the result."""
@@ -60,13 +66,14 @@ class SpectralLatentEncoding:
 
 def encode_latents(recipe: Recipe, autoencoder: str, cache: Path, progress: Progress) -> Encoded:
     """The recipe's recordings as latents, not yet scaled."""
-    return encode(recipe.data, recipe.examples, _encoding(autoencoder), cache, progress)
+    return encode_for(recipe, _encoding(autoencoder), cache, progress)
 
 
 def _encoding(autoencoder: str) -> Encoding:
     _, file = load_autoencoder(autoencoder)
     if file.model.encoder.type != "spectral":
-        return LatentEncoding(autoencoder)
+        window = Window(file.sample_size, file.sample_rate, file.audio_channels)
+        return LatentEncoding(autoencoder, window)
     config = SpectralConfig.model_validate(file.model.encoder.config)
     return SpectralLatentEncoding(autoencoder, FeatureEncoding(config, file.sample_size / file.sample_rate))
 

@@ -1,51 +1,114 @@
 """A network that learns: its optimiser, its rate by the step's number, and the average that is published."""
 
+import copy
+import math
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
 
+from arc_eval.models.attention import Block
+from arc_eval.models.dit import Transformer
+from arc_eval.training.draw import Contribution, D
 from arc_eval.training.ema import ExponentialAverage
-from arc_eval.training.optimise import adamw, descend, learning_rate
+from arc_eval.training.optimise import adamw, clipped_norm, learning_rate
+from arc_eval.training.place import Place, synchronise
+from arc_eval.training.precision import LossScale, autocast, kept
 from arc_eval.training.recipe import Optimisation, Recipe
 
 M = TypeVar("M", bound=nn.Module)
 
+WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+"""Checkpoints hold whole tensors, so that any number of processes can go on from them."""
+
 
 class Learner(Generic[M]):
-    """Trains those parameters of `network` that require a gradient."""
+    """Trains those parameters of `network` that require a gradient, on its place and at its precision."""
 
-    def __init__(self, network: M, settings: Optimisation, recipe: Recipe) -> None:
-        self.network, self.settings, self.recipe = network, settings, recipe
+    def __init__(self, network: M, settings: Optimisation, recipe: Recipe, place: Place) -> None:
+        self.settings, self.recipe, self.place = settings, recipe, place
+        self.network = network.to(place.device, kept(recipe.precision))
+        self._average = copy.deepcopy(network).eval()
+        self._shape = copy.deepcopy(network).to("meta") if place.grid else network
+        for transformer in network.modules():
+            if isinstance(transformer, Transformer):
+                transformer.recompute = recipe.checkpointing
+            elif isinstance(transformer, Block) and recipe.compile:
+                transformer.compile()
+        for part in (self.network, self._average):
+            place.spread(part)
+        self._average.requires_grad_(False)
         self.optimiser = adamw(network, settings)
-        self._average = ExponentialAverage(network, recipe.ema)
+        self.scale = LossScale(recipe.precision)
+        self.moving = ExponentialAverage(network, self._average, recipe.ema)
 
-    @property
-    def average(self) -> M:
-        """The network with averaged weights."""
-        return self._average.average
+    def learn(self, draw: D, loss: Callable[[D], Contribution], step: int) -> dict[str, float]:
+        """One update down the batch's loss; its figures and its gradient's norm before clipping.
 
-    def learn(self, loss: Tensor, step: int) -> float:
-        """Takes one step down the loss and returns its gradient's norm before clipping."""
-        norm = descend(
-            self.optimiser,
-            loss,
-            [p for p in self.network.parameters() if p.requires_grad],
-            rate=learning_rate(self.settings, step, self.recipe.steps),
-            clip_norm=self.recipe.clip_norm,
-        )
-        self._average.update()
-        return norm
+        Where the norm is not finite, nothing has changed.
+        """
+        self.optimiser.zero_grad(set_to_none=True)
+        figures: dict[str, Tensor] = {}
+        parts = list(draw.parts(self.place, self.recipe.accumulate, kept(self.recipe.precision)))
+        for number, part in enumerate(parts, 1):
+            synchronise(self.network, number == len(parts))
+            with autocast(self.recipe.precision, self.place.device):
+                contribution = loss(part)
+            # Gradients are averaged over processes, but contributions add up.
+            factor = self.scale.value * self.place.processes
+            (contribution.loss * factor).backward()  # type: ignore[no-untyped-call]
+            for name, value in contribution.figures.items():
+                figures[name] = figures.get(name, 0) + value.detach()
+        norm = clipped_norm(self.network.parameters(), self.scale.value, self.recipe.clip_norm)
+        if self.scale.accepts(math.isfinite(norm)):
+            self._descend(norm, step)
+        return {**self._added(figures), "norm": norm}
+
+    def _descend(self, norm: float, step: int) -> None:
+        if not math.isfinite(norm):
+            return
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.settings, step, self.recipe.steps)
+        self.optimiser.step()
+        self.moving.update()
+
+    def _added(self, figures: dict[str, Tensor]) -> dict[str, float]:
+        summed = self.place.total(torch.stack([value.double() for value in figures.values()]))
+        return dict(zip(figures, summed.tolist(), strict=True))
+
+    def publish(self, write: Callable[[M], object]) -> None:
+        """Hands the network with averaged weights to `write`, in the leading process; every one must ask."""
+        if self.place.grid is None:
+            write(self._average)
+            return
+        weights = get_model_state_dict(self._average, options=WHOLE)
+        if self.place.leads:  # the others have been given nothing
+            average = copy.deepcopy(self._shape)
+            average.load_state_dict(weights, assign=True)
+            write(average.eval())
 
     def state_dict(self) -> dict[str, Any]:
-        """Network, optimiser and average."""
+        """Network, optimiser, average and loss scale, whole; every process must ask."""
         return {
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "average": self._average.state_dict(),
+            "network": get_model_state_dict(self.network, options=WHOLE),
+            "optimiser": get_optimizer_state_dict(self.network, self.optimiser, options=WHOLE),
+            "average": get_model_state_dict(self._average, options=WHOLE),
+            "moving": self.moving.state_dict(),
+            "scale": self.scale.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any], /) -> None:
         """The inverse of `state_dict`."""
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self._average.load_state_dict(state["average"])
+        set_model_state_dict(self.network, state["network"], options=WHOLE)
+        set_optimizer_state_dict(self.network, self.optimiser, state["optimiser"], options=WHOLE)
+        set_model_state_dict(self._average, state["average"], options=WHOLE)
+        self.moving.load_state_dict(state["moving"])
+        self.scale.load_state_dict(state["scale"])

@@ -4,12 +4,14 @@ The DiT and the text encoder learn the velocity from data to noise on latents of
 autoencoder; prompts are dropped now and then, so that guidance has an unconditional model.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from arc_eval.contracts import Progress, silent
 from arc_eval.losses.rectified_flow import rectified_flow_loss
@@ -19,11 +21,14 @@ from arc_eval.models.config import ModelConfig
 from arc_eval.models.diffusion import LatentDiffusion
 from arc_eval.models.schema import parse_part
 from arc_eval.models.weights import build_model, save_model, weights_digest
+from arc_eval.records.prompt import Prompt
 from arc_eval.training.batches import Batches, TimeName, quantile
+from arc_eval.training.draw import Contribution, Draw, Turn
 from arc_eval.training.latents import encode_latents, spread
 from arc_eval.training.learner import Learner
+from arc_eval.training.place import ALONE, Place
 from arc_eval.training.recipe import Optimisation, Recipe
-from arc_eval.training.task import Stateful
+from arc_eval.training.student import conditioned
 
 
 class PretrainRecipe(Recipe):
@@ -36,44 +41,61 @@ class PretrainRecipe(Recipe):
     prompt_dropout: float = Field(default=0.1, ge=0, lt=1)
     optimiser: Optimisation
 
-    def task(self, cache: Path, progress: Progress = silent) -> "PretrainTask":
+    def task(self, cache: Path, progress: Progress = silent, place: Place = ALONE) -> "PretrainTask":
         """Encodes the recordings (or finds them encoded) and builds the networks."""
-        return PretrainTask(self, cache, progress)
+        return PretrainTask(self, cache, progress, place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowDraw(Draw):
+    """Recordings, the noise and the times at which they meet, and whose prompt is dropped."""
+
+    latents: Tensor
+    prompts: Sequence[Prompt]
+    dropped: Tensor
+    t: Tensor
+    noise: Tensor
 
 
 class PretrainTask:
     """Trains DiT and conditioner; the autoencoder rides along frozen, so that the result is whole."""
 
-    def __init__(self, recipe: PretrainRecipe, cache: Path, progress: Progress) -> None:
-        data = encode_latents(recipe, recipe.autoencoder, cache, progress)
+    def __init__(self, recipe: PretrainRecipe, cache: Path, progress: Progress, place: Place) -> None:
+        with place.leader_first():
+            data = encode_latents(recipe, recipe.autoencoder, cache, progress)
         self.recipe = recipe
         self.model = _new_model(recipe, spread(data))
         self.batches = Batches(data, recipe, self.model.config.model.pretransform.scale)
-        self.learner = Learner(self.model, recipe.optimiser, recipe)
-        self.state: Mapping[str, Stateful] = {"model": self.learner}
+        self.learner = Learner(self.model, recipe.optimiser, recipe, place)
+        self.learners = {"model": self.learner}
         self.facts = {
-            "data_digest": data.digest,
+            **data.facts,
             "parents": {"autoencoder": weights_digest(recipe.autoencoder)},
         }
 
-    def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
-        """Regresses the velocity once; logs the loss and the gradient norm."""
-        recipe = self.recipe
-        batch = self.batches.at(step)
-        conditioning = self.model.condition(batch.prompts).with_dropout(
-            torch.rand(recipe.batch, generator=rng) < recipe.prompt_dropout
+    def turn(self, step: int, rng: torch.Generator) -> Turn[FlowDraw]:
+        """Regresses the velocity once; logs the loss."""
+        recipe, batch = self.recipe, self.batches.at(step)
+        draw = FlowDraw(
+            clips=[prompt.id for prompt in batch.prompts],
+            latents=batch.latents,
+            prompts=batch.prompts,
+            dropped=torch.rand(recipe.batch, generator=rng) < recipe.prompt_dropout,
+            t=draw_times(quantile(recipe.times), recipe.batch, rng),
+            noise=torch.randn(batch.latents.shape, generator=rng),
         )
-        times = draw_times(quantile(recipe.times), recipe.batch, rng)
-        noise = torch.randn(batch.latents.shape, generator=rng)
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-            loss = rectified_flow_loss(
-                lambda x, t: self.model.velocity(x, t, conditioning), batch.latents, noise, times
-            )
-        return {"loss": loss.item(), "norm": self.learner.learn(loss, step)}
+        return Turn("model", draw, self._loss)
+
+    def _loss(self, draw: FlowDraw) -> Contribution:
+        conditioning = conditioned(self.model, draw.prompts).with_dropout(draw.dropped)
+        loss = draw.share * rectified_flow_loss(
+            lambda x, t: self.model.velocity(x, t, conditioning), draw.latents, draw.noise, draw.t
+        )
+        return Contribution(loss, {"loss": loss})
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         """Writes the averaged model, whole, in the official layout."""
-        save_model(self.learner.average, folder, manifest, dtype=torch.float16)
+        self.learner.publish(lambda model: save_model(model, folder, manifest, dtype=torch.float16))
 
 
 def _new_model(recipe: PretrainRecipe, scale: float) -> LatentDiffusion:

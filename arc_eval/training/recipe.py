@@ -1,7 +1,8 @@
 """A recipe: everything that decides a training, as data. The same recipe gives the same weights.
 
 A recipe file is YAML with a `kind`; the kinds are listed in `KINDS`, each a settings class in the
-module that knows how to train it.
+module that knows how to train it. `include: PARENT` (a file beside it, or a shipped recipe's name) starts
+from the parent's keys, as suites do.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ import importlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,7 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from arc_eval.contracts import Progress, Settings, silent
 from arc_eval.errors import SuiteError, suggest
 from arc_eval.registry import explain
-from arc_eval.training.task import Task
+from arc_eval.training.place import ALONE, Place
+
+if TYPE_CHECKING:  # a task's learners read their recipe
+    from arc_eval.training.task import Task
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -26,20 +30,22 @@ KINDS = {
     "pretrain": "arc_eval.training.pretrain:PretrainRecipe",
     "arc": "arc_eval.training.arc:ArcRecipe",
     "distill": "arc_eval.training.distill:DistillRecipe",
+    "regress": "arc_eval.training.regress:RegressRecipe",
     "tagger": "arc_eval.training.extractors:TaggerRecipe",
     "clap": "arc_eval.training.extractors:ClapRecipe",
 }
 
 
 class Optimisation(BaseModel):
-    """AdamW with linear warm-up and a cosine fall to `final` times the rate."""
+    """AdamW. The schedules are those of `optimise.SCHEDULES`; only `cosine` reads `final`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     lr: float = Field(gt=0)
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.01
-    warmup: int = 100
+    schedule: Literal["cosine", "constant", "inverse"] = "cosine"
+    warmup: int = Field(default=100, ge=0)
     final: float = 0.02
 
 
@@ -47,26 +53,50 @@ class Recipe(Settings):
     """What every kind of training states; each kind adds its own keys."""
 
     reproduces: str
+    sources: Mapping[str, str] = {}
+    """Where a hyper-parameter comes from: its key to `known: ...`, `inferred: ...` or `unknown: ...`."""
     seed: int = 0
     steps: int = Field(gt=0)
     batch: int = Field(gt=0)
     data: Mapping[str, Any]
     """A data source's settings, `kind` included."""
-    examples: int = Field(gt=0)
-    """How many recordings are encoded once and then trained on."""
+    examples: int | None = Field(default=None, gt=0)
+    """How many recordings are encoded once and then trained on; None: all that the source has."""
+    crops: int = Field(default=1, ge=1)
+    """How many parts are taken of a recording that is longer than what the model makes."""
+    max_lost: float = Field(default=0.0, ge=0, lt=1)
+    """The share of the recordings that may be unreadable; beyond it the training does not start."""
     ema: float = 0.999
     clip_norm: float = 1.0
-    bfloat16: bool = False
+    """Gradients longer than this are shortened to it; 0 leaves them."""
+    precision: Literal["float64", "float32", "bfloat16", "float16"] = "float32"
+    """Of the networks' products; weights and optimiser stay in float32, unless they too are float64."""
+    accumulate: int = Field(default=1, ge=1)
+    """Parts of a batch that are worked on one after the other, to save memory; any number learns the same."""
+    checkpointing: bool = False
+    """Recompute each block's activations for its gradient, to save memory."""
+    compile: bool = False
+    """Compile the transformer's blocks."""
     checkpoint_every: int = 250
     log_every: int = 25
 
-    def task(self, cache: Path, progress: Progress = silent) -> Task:
+    def task(self, cache: Path, progress: Progress = silent, place: Place = ALONE) -> "Task":
         """Prepares data (encoded once under `cache`) and networks for training."""
         raise TypeError(f"{type(self).__name__} is not a kind of training")
 
     def digest(self) -> str:
-        """sha256 of the recipe: what a checkpoint must agree with to be resumed."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        """sha256 of what the recipe states: what a checkpoint must agree with to be resumed.
+
+        Defaults do not enter, so that an option which comes later leaves older trainings what they are.
+        """
+        stated = self.model_dump(mode="json", exclude_defaults=True)
+        return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+
+
+class Indivisible(Recipe):
+    """A training whose loss is of the batch as a whole: its clips are compared with one another."""
+
+    accumulate: Literal[1] = 1
 
 
 def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -75,18 +105,8 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     `overrides` are `key=value` or `outer.inner=value`, the value in YAML. Raises SuiteError naming
     the file, the key and the near miss.
     """
-    path = Path(name)
-    if not path.is_file():
-        shipped = {file.stem: file for file in RECIPES.glob("*.yaml")}
-        if str(name) not in shipped:
-            raise SuiteError(f"no recipe {str(name)!r}; {suggest(str(name), shipped)}; or give a YAML file")
-        path = shipped[str(name)]
-    try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SuiteError(f"{path}: not YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise SuiteError(f"{path}: a recipe is a mapping with a `kind`, not {type(data).__name__}")
+    path = _found(name)
+    data = _read(path)
     for override in overrides:
         _override(data, override)
     kind = data.pop("kind", None)
@@ -98,6 +118,46 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         return cls.model_validate(data)
     except ValidationError as error:
         raise SuiteError(explain(error, str(path), cls.model_fields)) from error
+
+
+def _found(name: str | Path, beside: Path = Path()) -> Path:
+    path = beside / name
+    if path.is_file():
+        return path
+    shipped = {file.stem: file for file in RECIPES.glob("*.yaml")}
+    if str(name) not in shipped:
+        raise SuiteError(f"no recipe {str(name)!r}; {suggest(str(name), shipped)}; or give a YAML file")
+    return shipped[str(name)]
+
+
+def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A file's keys over those of the recipe that it includes."""
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SuiteError(f"{path}: not YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise SuiteError(f"{path}: a recipe is a mapping with a `kind`, not {type(data).__name__}")
+    parent = data.pop("include", None)
+    if parent is None:
+        return data
+    seen = (*seen, path.resolve())
+    base = _found(str(parent), beside=path.parent)
+    if base.resolve() in seen:
+        raise SuiteError(f"{path}: include: a recipe includes itself: {' -> '.join(map(str, seen))}")
+    return _merged(_read(base, seen), data)
+
+
+def _merged(base: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
+    """Mappings merge key by key unless their `kind` changes; the rest is replaced; null takes a key away."""
+    data = dict(base)
+    for key, value in child.items():
+        old = data.get(key)
+        if isinstance(old, dict) and isinstance(value, dict) and value.get("kind") in (None, old.get("kind")):
+            data[key] = _merged(old, value)
+        else:
+            data[key] = value
+    return {key: value for key, value in data.items() if value is not None}
 
 
 def _override(data: dict[str, Any], text: str) -> None:

@@ -1,6 +1,6 @@
 """What every post-training shares: it starts from a pre-trained model and leaves a denoiser."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from arc_eval.errors import CheckpointError
 from arc_eval.models.conditioning import Conditioning
 from arc_eval.models.diffusion import LatentDiffusion
 from arc_eval.models.weights import load_model, save_model, weights_digest
-from arc_eval.training.batches import Batch, Batches
+from arc_eval.records.prompt import Prompt
+from arc_eval.training.batches import Batches
 from arc_eval.training.latents import encode_latents
 from arc_eval.training.learner import Learner
+from arc_eval.training.place import Place
 from arc_eval.training.recipe import Optimisation, Recipe
 
 
@@ -30,34 +32,43 @@ class StudentRecipe(Recipe):
 class Student:
     """A copy of the teacher that learns to jump to clean latents, and what it is shown."""
 
-    def __init__(self, recipe: StudentRecipe, cache: Path, progress: Progress) -> None:
-        data = encode_latents(recipe, recipe.autoencoder, cache, progress)
+    def __init__(self, recipe: StudentRecipe, cache: Path, progress: Progress, place: Place) -> None:
+        with place.leader_first():
+            data = encode_latents(recipe, recipe.autoencoder, cache, progress)
         self.model = load_student(recipe.teacher)
-        self.learner = Learner(self.model, recipe.optimiser, recipe)
+        self.learner = Learner(self.model, recipe.optimiser, recipe, place)
         self.batches = Batches(data, recipe, self.model.config.model.pretransform.scale)
         parents = {"autoencoder": recipe.autoencoder, "teacher": recipe.teacher}
         self.facts = {
-            "data_digest": data.digest,
+            **data.facts,
             "parents": {name: weights_digest(folder) for name, folder in parents.items()},
         }
 
-    def condition(self, batch: Batch) -> Conditioning:
-        """The captions of a batch; the text encoder is the teacher's and stays as it is."""
+    def condition(self, prompts: Sequence[Prompt]) -> Conditioning:
+        """Captions and lengths; the text encoder is the teacher's and stays as it is."""
         with torch.no_grad():
-            return self.model.condition(batch.prompts)
+            return conditioned(self.model, prompts)
 
-    def generate(self, batch: Batch, conditioning: Conditioning, t: Tensor, rng: torch.Generator) -> Tensor:
-        """Clean latents from recordings that were noised to times t, float[clip, channel, frame]."""
-        x = flow.interpolate(batch.latents, torch.randn(batch.latents.shape, generator=rng), t)
+    def jump(self, x: Tensor, t: Tensor, conditioning: Conditioning) -> Tensor:
+        """Clean latents from latents that were noised to times t, float[clip, channel, frame]."""
         return flow.denoised(x, self.model.velocity(x, t, conditioning), t)
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         """Writes the average with the objective that says it is sampled by ping-pong: `rf_denoiser`."""
-        model = self.learner.average
-        diffusion = model.config.model.diffusion.model_copy(update={"diffusion_objective": "rf_denoiser"})
-        network = model.config.model.model_copy(update={"diffusion": diffusion})
-        model.config = model.config.model_copy(update={"model": network})
-        save_model(model, folder, manifest, dtype=torch.float16)
+
+        def write(model: LatentDiffusion) -> None:
+            diffusion = model.config.model.diffusion.model_copy(update={"diffusion_objective": "rf_denoiser"})
+            network = model.config.model.model_copy(update={"diffusion": diffusion})
+            model.config = model.config.model_copy(update={"model": network})
+            save_model(model, folder, manifest, dtype=torch.float16)
+
+        self.learner.publish(write)
+
+
+def conditioned(model: LatentDiffusion, prompts: Sequence[Prompt]) -> Conditioning:
+    """One row for each prompt, in float32 whatever the network around it computes in."""
+    with torch.autocast(model.device.type, enabled=False):
+        return model.condition(prompts)
 
 
 def load_student(teacher: str) -> LatentDiffusion:

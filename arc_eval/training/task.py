@@ -1,4 +1,4 @@
-"""What a kind of training offers the loop: modules with state, one step, and what to publish."""
+"""What a kind of training offers the loop: learners, whose turn it is, and what to publish."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,25 +6,16 @@ from typing import Any, Protocol
 
 import torch
 
-
-class Stateful(Protocol):
-    """Anything with a state that a checkpoint keeps."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that changes."""
-        ...
-
-    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
-        """The inverse of `state_dict`."""
-        ...
+from arc_eval.training.draw import Turn
+from arc_eval.training.learner import Learner
 
 
 class Task(Protocol):
-    """One training: its state, one step of it, and the checkpoint it leaves."""
+    """One training: its networks, one update of them, and the checkpoint it leaves."""
 
     @property
-    def state(self) -> Mapping[str, Stateful]:
-        """Everything that a step changes: networks, optimisers, averages."""
+    def learners(self) -> Mapping[str, Learner[Any]]:
+        """Everything that changes, by name."""
         ...
 
     @property
@@ -32,8 +23,8 @@ class Task(Protocol):
         """What the manifest says of data and parents (digests)."""
         ...
 
-    def step(self, step: int, rng: torch.Generator) -> Mapping[str, float]:
-        """Trains once and returns what to log. Every random draw comes from `rng`."""
+    def turn(self, step: int, rng: torch.Generator) -> Turn[Any]:
+        """What step `step` trains, and on what. Every random draw comes from `rng`, on the CPU."""
         ...
 
     def publish(self, folder: Path, manifest: Mapping[str, Any]) -> None:

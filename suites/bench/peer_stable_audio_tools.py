@@ -8,20 +8,17 @@ whose speed drifts is equally slow to both. Their audio must be equal, or nothin
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from peer.driver import Program, checked, machine, ours, parser, report, start
 from peer.environment import REFERENCE, reference_python
 from peer.link import Worker
 from peer.material import WEIGHTS, Take, prepare
-from peer.summary import TOLERANCE, Comparison, Round, markdown, relative_error, write
+from peer.summary import Comparison, Round, relative_error
 from safetensors.torch import load_file
-
-from arc_eval.targets.local import Settings as Local
-
-OUT = Path(__file__).resolve().parents[2] / "reports/measured/peer-stable-audio-tools"
 
 
 def main() -> int:
@@ -29,40 +26,23 @@ def main() -> int:
     asked = arguments()
     with TemporaryDirectory(dir=asked.work, prefix="peer-") as scratch:
         comparison = compare(asked, Path(scratch))
-    print(markdown(comparison))
-    error = comparison.worst_error
-    if not error < TOLERANCE:
-        print(f"not equal: relative error {error:.2e}, must be below {TOLERANCE:g}", file=sys.stderr)
-        return 1
-    write(comparison, asked.out)
-    print(f"written to {asked.out}")
-    return 0
+    return report(comparison, asked.out)
 
 
 def arguments() -> argparse.Namespace:
     """What was asked for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    add = parser.add_argument
-    add("environment", type=Path, help="folder of the reference's environment; made if it is not there")
+    made = parser(__doc__ or "", "peer-stable-audio-tools")
+    add = made.add_argument
     add("--weights", default="random/stable-audio-open-small", help="anything that arc_eval loads")
     add("--steps", type=int, default=8)
-    add("--rounds", type=int, default=10, help="timed calls of each system; an interval needs 5")
-    add("--threads", type=int, help="for every system; default: what torch chooses")
     add(
         "--also",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a third system: arc_eval with this set",
+        help="a third system: arc_eval with this in its environment",
     )
-    add("--out", type=Path, default=OUT)
-    add("--work", type=Path, help="where 2 GB of weights lie meanwhile; default: the system's place")
-    asked = parser.parse_args()
-    if asked.rounds < 1:
-        parser.error("--rounds must be at least 1")
-    if any("=" not in pair for pair in asked.also):
-        parser.error("--also takes NAME=VALUE")
-    return asked
+    return checked(made)
 
 
 def compare(asked: argparse.Namespace, scratch: Path) -> Comparison:
@@ -70,40 +50,31 @@ def compare(asked: argparse.Namespace, scratch: Path) -> Comparison:
     python = reference_python(asked.environment)
     takes = prepare(asked.weights, scratch, asked.rounds + 1, asked.steps)
     with ExitStack() as running:
-        systems = start(python, scratch, asked, running)
+        systems = {
+            name: start(program, scratch / f"{number}.log", asked.threads, running)
+            for number, (name, program) in enumerate(programs(python, scratch, asked).items())
+        }
         rounds = [play(systems, take, scratch) for take in takes]
         facts = {name: worker.facts for name, worker in systems.items()}
-    machine = Local(threads=asked.threads).build().machine()
     setting = {
         "weights": asked.weights,
         "steps": asked.steps,
         "seconds": round(takes[0].seconds, 3),
-        "CPU": machine.cpu,
-        "cores": machine.cores,
-        "threads asked": asked.threads or "none",
+        **machine(asked.threads),
     }
-    return Comparison(setting, facts, rounds[0], rounds[1:])
+    return Comparison(setting, facts, rounds[0], rounds[1:], stages=("step", "decode"))
 
 
-def start(python: Path, scratch: Path, asked: argparse.Namespace, running: ExitStack) -> dict[str, Worker]:
-    """The systems in the order in which they are called, the reference first; `running` ends them."""
-    threads = {"OMP_NUM_THREADS": str(asked.threads)} if asked.threads else {}
-
-    def worker(python: Path, module: str, folder: Path, also: Sequence[str] = ()) -> Worker:
-        variables = threads | dict(pair.split("=", 1) for pair in also)
-        log = scratch / f"{module}{len(also)}.log"
-        return running.enter_context(
-            closing(Worker(python, module, [str(folder), str(asked.steps)], variables, log))
-        )
-
-    ours = Path(sys.executable)
-    systems = {
-        REFERENCE.replace("==", " "): worker(python, "peer.theirs", scratch / WEIGHTS),
-        "arc_eval": worker(ours, "peer.ours", scratch),
+def programs(python: Path, scratch: Path, asked: argparse.Namespace) -> dict[str, Program]:
+    """The systems in the order in which they are called, the reference first."""
+    steps = str(asked.steps)
+    found = {
+        REFERENCE.replace("==", " "): Program(python, "peer.theirs", [str(scratch / WEIGHTS), steps]),
+        "arc_eval": ours("peer.ours", [str(scratch), steps]),
     }
     if asked.also:
-        systems[f"arc_eval, {' '.join(asked.also)}"] = worker(ours, "peer.ours", scratch, asked.also)
-    return systems
+        found[f"arc_eval, {' '.join(asked.also)}"] = ours("peer.ours", [str(scratch), steps], asked.also)
+    return found
 
 
 def play(systems: Mapping[str, Worker], take: Take, scratch: Path) -> Round:

@@ -86,6 +86,16 @@ def test_rate_channels_and_length_are_settings(sounds: Path):
     assert [prompt.seconds for prompt in source.prompts()] == [3, 3]
 
 
+def test_nothing_is_longer_than_longest_and_shorter_sounds_keep_their_length(sounds: Path):
+    listed(sounds, "file_name,caption,seconds\nbell.wav,a bell,7\ndeep/rain.flac,rain,0.02\n")
+    source = opened(sounds, longest=0.05)
+    whole = opened(sounds)
+    assert [prompt.seconds for prompt in source.prompts()] == [0.05, 0.02]
+    assert source.audio("bell").equal(whole.audio("bell")[:, :2205])
+    assert opened(sounds, longest=9).audio("bell").equal(whole.audio("bell"))
+    assert source.identity() != whole.identity() != opened(sounds, longest=9).identity()
+
+
 def test_a_list_of_prompts_alone_has_no_takes(tmp_path: Path):
     path = listed(tmp_path, "prompt,seconds\n\na bell,2\nwind,1\nrain,3\n", "prompts.csv")
     source = opened(path)

@@ -104,3 +104,10 @@ def test_the_captions_are_not_edited() -> None:
     captions = ["a", "b", "c", "b"]
     mismatch(captions, torch.Generator().manual_seed(0))
     assert captions == ["a", "b", "c", "b"]
+
+
+def test_contrastive_loss_of_a_batch_is_that_of_its_parts_by_their_share_of_wrong_captions() -> None:
+    wrong, differs = LOGITS.flip(0), torch.tensor([True, False, True, True])
+    parts = [(slice(0, 2), 1 / 3), (slice(2, 4), 2 / 3)]
+    summed = sum(share * contrastive_loss(LOGITS[at], wrong[at], differs[at]) for at, share in parts)
+    assert float(summed) == pytest.approx(float(contrastive_loss(LOGITS, wrong, differs)))

@@ -40,7 +40,7 @@ def test_student_moves_from_the_fake_prediction_to_the_teachers() -> None:
     loss.backward()
     # fake - teacher is -2 and the student is 2 away from the teacher's data: a unit step, averaged.
     assert torch.allclose(generated.grad, torch.full_like(DATA, -1 / DATA.numel()), rtol=1e-3)
-    assert float(loss) == pytest.approx(0.5, rel=1e-3)
+    assert loss.item() == pytest.approx(0.5, rel=1e-3)
 
 
 def test_gradient_is_measured_in_each_clips_own_distance() -> None:

@@ -39,14 +39,14 @@ def test_a_resumed_training_is_bit_identical_to_an_uninterrupted_one(
     from arc_eval.training.pretrain import PretrainTask
 
     whole = train(load_recipe(pretrain), tmp_path / "whole", cache=cache)
-    step = PretrainTask.step
+    step = PretrainTask.turn
 
     def power_cut(self: PretrainTask, number: int, rng: torch.Generator) -> object:
         if number == 5:
             raise KeyboardInterrupt
         return step(self, number, rng)
 
-    monkeypatch.setattr(PretrainTask, "step", power_cut)
+    monkeypatch.setattr(PretrainTask, "turn", power_cut)
     with pytest.raises(KeyboardInterrupt):
         train(load_recipe(pretrain), tmp_path / "cut", cache=cache)
     monkeypatch.undo()

@@ -1,5 +1,6 @@
 """Batches, rates and averages against their definitions."""
 
+import copy
 import math
 
 import pytest
@@ -49,7 +50,7 @@ def test_the_rate_rises_linearly_and_falls_to_its_floor() -> None:
 
 def test_the_average_of_constant_weights_is_those_weights() -> None:
     layer = nn.Linear(3, 2)
-    average = ExponentialAverage(layer, 0.99)
+    average = ExponentialAverage(layer, copy.deepcopy(layer), 0.99)
     for _ in range(5):
         average.update()
     assert torch.allclose(average.average.weight, layer.weight)
@@ -57,7 +58,7 @@ def test_the_average_of_constant_weights_is_those_weights() -> None:
 
 def test_the_average_follows_its_recurrence() -> None:
     layer = nn.Linear(1, 1, bias=False)
-    average = ExponentialAverage(layer, 0.5)
+    average = ExponentialAverage(layer, copy.deepcopy(layer), 0.5)
     expected = layer.weight.item()
     for update in range(1, 6):
         with torch.no_grad():

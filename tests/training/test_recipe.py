@@ -42,3 +42,40 @@ def test_a_kind_that_does_not_exist_lists_those_that_do(tmp_path: Path) -> None:
     path.write_text("kind: pretrian\n")
     with pytest.raises(SuiteError, match="did you mean 'pretrain'"):
         load_recipe(path)
+
+
+def test_a_recipe_starts_from_the_one_that_it_includes(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("include: tiny_arc\nsteps: 7\noptimiser: {lr: 0.5}\ncheckpoint_every: null\n")
+    whole, own = (load_recipe(name).model_dump() for name in ("tiny_arc", path))
+    assert own["steps"] == 7
+    assert own["optimiser"] == {**whole["optimiser"], "lr": 0.5}
+    assert own["data"] == whole["data"]
+    assert "checkpoint_every" not in load_recipe(path).model_fields_set
+
+
+def test_settings_of_another_kind_replace_the_included_ones(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("include: tiny_arc\ndata: {kind: folder, path: sounds}\n")
+    assert load_recipe(path).data == {"kind": "folder", "path": "sounds"}
+
+
+def test_a_file_beside_the_recipe_comes_before_a_shipped_one(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("include: tiny_tagger\nsteps: 5\n")
+    (tmp_path / "recipe.yaml").write_text("include: base.yaml\nbatch: 3\n")
+    recipe = load_recipe(tmp_path / "recipe.yaml")
+    assert (recipe.steps, recipe.batch) == (5, 3)
+
+
+def test_recipes_that_include_each_other_are_refused(tmp_path: Path) -> None:
+    for name, other in [("a.yaml", "b.yaml"), ("b.yaml", "a.yaml")]:
+        (tmp_path / name).write_text(f"include: {other}\n")
+    with pytest.raises(SuiteError, match="includes itself"):
+        load_recipe(tmp_path / "a.yaml")
+
+
+def test_an_unknown_parent_is_answered_with_the_near_miss(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("include: tiny_arcs\n")
+    with pytest.raises(SuiteError, match="did you mean 'tiny_arc'"):
+        load_recipe(path)

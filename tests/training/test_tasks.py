@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from arc_eval.errors import CheckpointError
 from arc_eval.models.weights import load_model
 from arc_eval.training.arc import ArcTask
-from arc_eval.training.loop import train
+from arc_eval.training.loop import train, update
 from arc_eval.training.recipe import load_recipe
 
 from .conftest import RATE, SPECTRAL, Written
@@ -59,7 +59,7 @@ def test_generator_and_discriminator_take_turns_and_leave_each_other_alone(
         (1, task.discriminator, task.student.model.dit),
     ]:
         before = [[p.clone() for p in part.parameters()] for part in (mover, other)]
-        task.step(step, torch.Generator().manual_seed(step))
+        update(task, step, torch.Generator().manual_seed(step))
         after = [list(part.parameters()) for part in (mover, other)]
         assert any(not torch.equal(a, b) for a, b in zip(before[0], after[0], strict=True))
         assert all(torch.equal(a, b) for a, b in zip(before[1], after[1], strict=True))
@@ -70,7 +70,7 @@ def test_without_the_contrastive_term_no_caption_is_exchanged(
 ) -> None:
     own = {"contrastive_weight": 0.0}
     task = load_recipe(_student("arc", teacher, autoencoder, recipes, **own)).task(cache)
-    assert "contrastive" not in task.step(1, torch.Generator().manual_seed(0))
+    assert "contrastive" not in update(task, 1, torch.Generator().manual_seed(0))
 
 
 def test_the_autoencoder_learns_to_reconstruct(recipes: Written, cache: Path, tmp_path: Path) -> None:

@@ -11,15 +11,14 @@ import torch
 from safetensors.torch import save_file
 
 from arc_eval.models.diffusion import LatentDiffusion
+from arc_eval.models.dit import DiT
 from arc_eval.models.random_weights import SMALL
-from arc_eval.models.t5 import T5
 from arc_eval.models.weights import load_model, save_model
-from arc_eval.seeding import clip_generators, clip_noise, clip_seed, hashed_seed
+from arc_eval.seeding import clip_generators, clip_noise, clip_seed
+from peer.text import invented
 
-WEIGHTS, TEXT = "model", "text.safetensors"
+WEIGHTS = "model"
 CAPTION = "rain on a tin roof, thunder far away"
-WORDS = 12
-"""Tokens of the caption that are not padding."""
 GAIN = 1.4
 """Of the decoder's convolutions: with less a signal dies out, with more its rounding errors grow."""
 
@@ -39,8 +38,7 @@ def prepare(weights: str, folder: Path, takes: int, steps: int) -> list[Take]:
     if weights.startswith("random/"):
         raise_voice(model)
     save_model(model, folder / WEIGHTS, {"from": weights})
-    text = tokens(model)
-    save_file(text, folder / TEXT)
+    text = invented(model.conditioner, CAPTION)
     made = []
     for take in range(takes):
         seed = clip_seed(0, "peer", take)
@@ -48,19 +46,10 @@ def prepare(weights: str, folder: Path, takes: int, steps: int) -> list[Take]:
         noise = torch.cat([clip_noise(streams, model.latent_shape) for _ in range(steps + 1)])
         inputs = folder / f"take-{take}.safetensors"
         # The official conditioner multiplies by the mask; arc_eval does so with what its encoder gives.
-        masked = {"text": text["states"] * text["mask"][..., None], "mask": text["mask"]}
+        masked = {"text": text.states * text.mask[..., None], "mask": text.mask.float()}
         save_file({"noise": noise, **masked}, inputs)
         made.append(Take(seed, inputs, model.max_seconds))
     return made
-
-
-def tokens(model: LatentDiffusion) -> dict[str, torch.Tensor]:
-    """Random states float32[1, token, channel] of the text encoder's size, and their mask."""
-    (encoder,) = (module for module in model.conditioner.modules() if isinstance(module, T5))
-    stream = torch.Generator().manual_seed(hashed_seed("peer", CAPTION))
-    length, channels = encoder.config.max_length, encoder.inner
-    mask = (torch.arange(length) < WORDS).float()[None]
-    return {"states": torch.randn(1, length, channels, generator=stream), "mask": mask}
 
 
 def raise_voice(model: LatentDiffusion) -> None:
@@ -69,10 +58,16 @@ def raise_voice(model: LatentDiffusion) -> None:
     As they are drawn, the network changes little of its input and the decoder's biases drown what it is
     given: two implementations would agree to 1e-3 with different captions.
     """
+    raise_branches(model.dit)
     with torch.no_grad():
-        for name, parameter in model.dit.named_parameters():
-            if name.endswith(("to_out.weight", "ff.ff.2.weight", "process_conv.weight")):
-                parameter.div_(SMALL)
         for name, parameter in model.autoencoder.decoder.named_parameters():
             if name.endswith("weight_g"):
                 parameter.mul_(GAIN)
+
+
+def raise_branches(dit: DiT) -> None:
+    """The denoising network's part of it."""
+    with torch.no_grad():
+        for name, parameter in dit.named_parameters():
+            if name.endswith(("to_out.weight", "ff.ff.2.weight", "process_conv.weight")):
+                parameter.div_(SMALL)

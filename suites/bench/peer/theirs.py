@@ -6,7 +6,7 @@ torch's process-wide stream), the caption's tokens, and the schedule's first log
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -27,7 +27,7 @@ ABSENT = (
     "pytorch_lightning",
     "pytorch_lightning.callbacks",
 )
-"""Imported by the reference at the top of its modules, but not used by this model."""
+"""Imported by the reference at the top of its modules, but not used in inference with this model."""
 
 
 class Absent(ModuleType):
@@ -47,9 +47,9 @@ def _refuse(self: object, *arguments: object, **options: object) -> None:
     raise ImportError(f"{type(self).__name__} is of a package that this environment does without")
 
 
-def stand_in() -> None:
-    """Lets the reference be imported without the packages that inference does not use."""
-    for name in ABSENT:
+def stand_in(absent: Sequence[str]) -> None:
+    """Lets the reference be imported without packages that it will not use; parents before children."""
+    for name in absent:
         sys.modules[name] = Absent(name)
         parent, _, child = name.rpartition(".")
         if parent:
@@ -57,45 +57,44 @@ def stand_in() -> None:
 
 
 @contextmanager
-def drawing(noise: Tensor) -> Iterator[None]:
-    """Whatever draws normal numbers inside gets the next of `noise`, float32[draw, channel, frame]."""
-    rows = iter(noise)
+def drawing(noise: Iterable[Tensor]) -> Iterator[None]:
+    """Whatever draws normal numbers inside gets the next of `noise`, each float32[clip, channel, frame]."""
+    draws = iter(noise)
 
     def draw(*shape: object, **options: object) -> Tensor:
-        drawn: Tensor = next(rows)[None].clone()
-        return drawn
+        return next(draws).clone()
 
     with patch.object(torch, "randn", draw), patch.object(torch, "randn_like", draw):
         yield
-    left = len(list(rows))
+    left = len(list(draws))
     if left:
-        raise RuntimeError(f"the reference left {left} of {len(noise)} draws of noise unused")
+        raise RuntimeError(f"the reference left {left} draws of noise unused")
 
 
-def build(folder: Path) -> tuple[torch.nn.Module, Mapping[str, Any]]:
-    """The reference's model of a folder, every tensor loaded; without the text encoder."""
+def build(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """The reference's model of a folder, every tensor loaded, and its configuration; no text encoder."""
     from stable_audio_tools.models.factory import create_model_from_config
     from stable_audio_tools.models.utils import load_ckpt_state_dict
 
-    config = json.loads((folder / "model_config.json").read_text("utf-8"))
+    config: dict[str, Any] = json.loads((folder / "model_config.json").read_text("utf-8"))
     conditioning = config["model"]["conditioning"]
     # Its factory would download the encoder here; it has no tensor in the checkpoint.
     conditioning["configs"] = [entry for entry in conditioning["configs"] if entry["type"] != "t5"]
     model = create_model_from_config(config)
     model.load_state_dict(load_ckpt_state_dict(str(folder / "model.safetensors")), strict=True)
-    return model.eval().requires_grad_(False), config
+    return model, config
 
 
 def load() -> tuple[Mapping[str, object], Any]:
     """Reads the command line `FOLDER STEPS`, loads the model; gives what answers a request."""
-    stand_in()
+    stand_in(ABSENT)
     from stable_audio_tools.inference.generation import generate_diffusion_cond
     from stable_audio_tools.inference.sampling import LogSNRShift
 
     folder, steps = Path(sys.argv[1]), int(sys.argv[2])
     model, config = build(folder)
     watch = Watch()
-    network: Any = model
+    network: Any = model.eval().requires_grad_(False)
     network.model.forward = watch.staged("step", network.model.forward)
     network.pretransform.decode = watch.staged("decode", network.pretransform.decode)
     # 0.0.20's default begins at -6.2; 0.0.19's began at -6, and so does arc_eval's.
@@ -119,7 +118,7 @@ def load() -> tuple[Mapping[str, object], Any]:
 
     def call(inputs: str, output: str, seconds: float, **_: object) -> Mapping[str, object]:
         given = load_file(inputs)
-        with torch.no_grad(), drawing(given["noise"]):
+        with torch.no_grad(), drawing(given["noise"].unsqueeze(1)):
             audio, cost = watch.call(lambda: generate(given, seconds))
         save_file({"audio": audio.contiguous()}, output)
         return cost

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+
+T = TypeVar("T")
 
 
 class Watch:
@@ -35,7 +36,7 @@ class Watch:
 
         return watched
 
-    def call(self, function: Callable[[], Tensor]) -> tuple[Tensor, dict[str, object]]:
+    def call(self, function: Callable[[], T]) -> tuple[T, dict[str, object]]:
         """What a function returns, and what it cost."""
         self._stages = {}
         cpu, wall = time.process_time(), time.perf_counter()
@@ -49,6 +50,11 @@ def memory() -> dict[str, int]:
     names = {"VmRSS": "resident_bytes", "VmHWM": "peak_bytes"}
     lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
     return {names[words[0][:-1]]: int(words[1]) * 1024 for words in lines if words[0][:-1] in names}
+
+
+def forget_peak() -> None:
+    """Lets the most that was ever resident begin anew from what is resident now (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def facts(packages: tuple[str, ...]) -> dict[str, object]:

@@ -1,0 +1,67 @@
+"""A training's checkpoint: everything that changes, whole or not at all, and what it belongs to."""
+
+import io
+import os
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import NamedTuple
+
+import torch
+
+from arc_eval.errors import TrainingError
+from arc_eval.training.recipe import Recipe
+from arc_eval.training.task import Task
+
+
+class Progressed(NamedTuple):
+    """Steps done and seconds spent."""
+
+    step: int
+    seconds: float
+
+
+def save(task: Task, path: Path, recipe: Recipe, done: Progressed, *, leads: bool) -> None:
+    """Writes the checkpoint in the leading process; every process must ask. Raises TrainingError."""
+    state = {name: learner.state_dict() for name, learner in task.learners.items()}
+    if not leads:
+        return
+    content = io.BytesIO()
+    saved = {"recipe": recipe.digest(), "facts": dict(task.facts), **done._asdict()}
+    torch.save({**saved, "state": state}, content)
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise TrainingError(
+            f"{path}: cannot be written: {error.strerror or error}; the checkpoint before it is whole: "
+            "make room and add --resume"
+        ) from error
+
+
+def restore(task: Task, path: Path, recipe: Recipe) -> Progressed:
+    """Brings the task back to where it was, on any number of processes.
+
+    Raises TrainingError for a file that cannot be read, or is of another recipe, data or parents.
+    """
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, UnpicklingError) as error:
+        raise TrainingError(
+            f"{path}: not a checkpoint that can be read ({error}); choose another --out"
+        ) from error
+    if saved["recipe"] != recipe.digest():
+        raise TrainingError(f"{path} belongs to another recipe (or other --set values); choose another --out")
+    changed = [name for name, fact in task.facts.items() if saved["facts"].get(name) != fact]
+    if changed:
+        raise TrainingError(
+            f"{path}: {', '.join(changed)} changed since: these weights began from other data or parents; "
+            "bring those back or choose another --out"
+        )
+    for name, learner in task.learners.items():
+        learner.load_state_dict(saved["state"][name])
+    return Progressed(int(saved["step"]), float(saved["seconds"]))
