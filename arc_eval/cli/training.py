@@ -23,7 +23,7 @@ def train(
     shards: Annotated[
         int,
         typer.Option(
-            "--shards", min=1, help="Processes that share one copy of the networks (FSDP); 1: each has its own."
+            "--shards", min=1, help="Processes that share one copy of the networks (FSDP); 1: each has one."
         ),
     ] = 1,
     as_json: Json = False,

@@ -10,10 +10,10 @@ optimiser's rates at tiny scale are ours.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from arc_eval import flow
@@ -57,6 +57,12 @@ class ArcRecipe(StudentRecipe):
     warmup: Warmup | None = None
     """Updates of the student by trajectory regression, before the game begins."""
 
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> Self:
+        if self.warmup is not None and self.warmup.steps >= self.steps:
+            raise ValueError(f"warmup.steps {self.warmup.steps} must be below steps {self.steps}")
+        return self
+
     def task(self, cache: Path, progress: Progress = silent, place: Place = ALONE) -> "ArcTask":
         """Encodes the recordings (or finds them encoded) and builds the networks."""
         with initial_weights(self.seed):
@@ -99,6 +105,12 @@ class ArcTask:
             load_student(recipe.teacher).dit, recipe.discriminator_layer, stages=recipe.head_stages
         )
         self.student = Student(recipe, cache, progress, place)
+        captions = {prompt.text for prompt in self.student.batches.data.prompts}
+        if recipe.contrastive_weight and min(len(captions), recipe.batch) < 2:
+            raise TrainingError(
+                "a contrastive term needs two different captions in a batch; use a larger batch, recordings "
+                "with different captions, or contrastive_weight: 0"
+            )
         critic = Learner(self.discriminator, recipe.discriminator_optimiser, recipe, place)
         self.learners: Mapping[str, Learner[Any]] = {"student": self.student.learner, "discriminator": critic}
         self.warmup = recipe.warmup and Regression(self.student, recipe, recipe.warmup, place)
@@ -139,7 +151,6 @@ class ArcTask:
         return Contribution(loss, {"generator": loss})
 
     def _judged(self, pair: PairDraw, rng: torch.Generator) -> JudgedDraw:
-        """Raises TrainingError if a contrastive term finds all words equal."""
         judged = JudgedDraw(**vars(pair))
         if self.recipe.contrastive_weight:
             judged = _contrasted(judged, rng)
@@ -200,15 +211,12 @@ class ArcTask:
 
 
 def _contrasted(draw: JudgedDraw, rng: torch.Generator) -> JudgedDraw:
-    """Every clip gets another's words and keeps its own length. Raises TrainingError if all are equal."""
+    """Every clip gets another's words and keeps its own length; as it was if all of the batch are equal."""
     texts = [prompt.text for prompt in draw.prompts]
     other = adversarial.mismatch(texts, rng)
     differing = int(other.differs.sum())
     if not differing:
-        raise TrainingError(
-            "a contrastive loss needs two different captions in the batch; use a larger batch, recordings "
-            "with different captions, or contrastive_weight: 0"
-        )
+        return draw
     places = zip(draw.prompts, other.permutation.tolist(), strict=True)
     wrong = [replace(prompt, text=texts[place]) for prompt, place in places]
     return replace(draw, wrong=wrong, differs=other.differs, differing=differing)

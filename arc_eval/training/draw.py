@@ -18,11 +18,13 @@ from arc_eval.training.place import Place
 class Draw:
     """Base of what updates are made of: fields are tensors float[clip, ...] or sequences by clip.
 
-    clips: what the recordings are called; share: of the batch, 1 for the whole of it.
+    clips: what the recordings are called; share: of the batch, 1 for the whole of it; first: the place of
+    the first clip in it.
     """
 
     clips: Sequence[str]
     share: float = 1.0
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -30,7 +32,7 @@ class Draw:
     def part(self, rows: range, device: torch.device, dtype: torch.dtype) -> Self:
         """Some of the clips, on a device, numbers in a precision."""
         taken = {name: _taken(value, rows, device, dtype) for name, value in self._by_clip().items()}
-        return replace(self, **taken, share=self.share * len(rows) / len(self))
+        return replace(self, **taken, share=self.share * len(rows) / len(self), first=self.first + rows.start)
 
     def parts(self, place: Place, count: int, dtype: torch.dtype) -> Iterator[Self]:
         """This process's rows of the whole batch, in `count` parts (fewer if there are fewer rows)."""

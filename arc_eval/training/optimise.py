@@ -39,7 +39,7 @@ def inverse(settings: Optimisation, step: int, steps: int) -> float:
     Source: the `InverseLR` of stable-audio-tools with power 1/2, whose warm-up factor 0.99 is a `warmup`
     of 458 steps here.
     """
-    missing = 0.01 ** ((step + 1) / max(1, settings.warmup))
+    missing = math.pow(0.01, (step + 1) / max(1, settings.warmup))
     return (1 - missing) * settings.lr / math.sqrt(1 + step / 1e6)
 
 

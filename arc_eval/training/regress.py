@@ -69,7 +69,7 @@ class Regression:
         self.student, self.walks, self.seed = student, walks, recipe.seed
         teacher = load_model(recipe.teacher, place.device).requires_grad_(False)
         self.teacher = teacher.to(kept(recipe.precision))
-        self._walked: dict[tuple[str, ...], Trajectory] = {}
+        self._walked: dict[int, Trajectory] = {}
         self._number = -1
 
     def turn(self, step: int, rng: torch.Generator) -> Turn[WalkDraw]:
@@ -98,14 +98,13 @@ class Regression:
         """The teacher's walk of these clips; remembered until the next walk begins."""
         if draw.number != self._number:
             self._walked, self._number = {}, draw.number
-        clips = tuple(draw.clips)
-        if clips not in self._walked:
+        if draw.first not in self._walked:
             velocity = guided(
                 self.teacher.velocity, self.student.condition(draw.prompts), self.walks.guidance
             )
             times = log_snr_times(self.walks.sampling_steps)
-            self._walked[clips] = follow(dpmpp_2m, velocity, draw.noise, times)
-        return self._walked[clips]
+            self._walked[draw.first] = follow(dpmpp_2m, velocity, draw.noise, times)
+        return self._walked[draw.first]
 
 
 class RegressTask:

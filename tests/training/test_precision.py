@@ -104,5 +104,5 @@ def test_a_nan_ends_the_training_with_the_step_and_the_clips_that_made_it(
         return Contribution(found.loss * math.nan, {"loss": found.loss * math.nan})
 
     monkeypatch.setattr(PretrainTask, "_loss", poisoned)
-    with pytest.raises(TrainingError, match="step 0: model: loss, norm not finite, .* validation-"):
+    with pytest.raises(TrainingError, match=r"step 0: model: loss, norm not finite, .* validation-"):
         train(load_recipe(pretrain), tmp_path / "out", cache=cache)
