@@ -32,6 +32,10 @@ class GivenText:
         """Its tokens for every text."""
         return TextStates(self.states.expand(len(texts), -1, -1), self.mask.expand(len(texts), -1))
 
+    def identity(self) -> Mapping[str, str]:
+        """They stand beside the weights, and nobody keeps what is made of them."""
+        return {"t5": "given states"}
+
 
 def load() -> tuple[Mapping[str, object], Any]:
     """Reads the command line `FOLDER STEPS`, builds the generator; gives what answers a request."""
