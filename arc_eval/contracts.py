@@ -31,7 +31,7 @@ class Settings(BaseModel):
 
 
 StageHook = Callable[[str], AbstractContextManager[Any]]
-"""Called with a stage's name ("text", "step", "decode"); the stage runs inside what it returns."""
+"""Called with a stage's name ("text", "encode", "step", "decode"); the stage runs inside what it returns."""
 
 
 def untimed(stage: str) -> AbstractContextManager[Any]:

@@ -10,6 +10,7 @@ import math
 import os
 import re
 import secrets
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -97,8 +98,8 @@ def _missing_bytes(header: str) -> int:
 def write_audio(path: Path, samples: Tensor, sample_rate: int) -> None:
     """Writes float[channel, time] as 24-bit FLAC (values beyond full scale are clipped) or 32-bit float WAV.
 
-    Another process sees the whole file or none. Raises AudioError for another suffix, for samples that
-    a file cannot hold, and if the disk is full or refuses.
+    Equal samples make equal files, of which another process sees the whole or nothing. Raises AudioError
+    for another suffix, for samples that a file cannot hold, and if the disk is full or refuses.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise AudioError(f"{path}: cannot write {path.suffix or 'no'} format; known: {', '.join(SUFFIXES)}")
@@ -117,6 +118,7 @@ def write_audio(path: Path, samples: Tensor, sample_rate: int) -> None:
         raise AudioError(
             f"{path}: {format_} cannot hold {samples.shape[0]} channels at {sample_rate} Hz: {error}"
         ) from error
+    _forget_the_time(content.getbuffer())
     partial = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
     try:
         try:
@@ -128,6 +130,16 @@ def write_audio(path: Path, samples: Tensor, sample_rate: int) -> None:
         raise AudioError(
             f"{path}: cannot be written: {error.strerror or error}; make room or choose another folder"
         ) from error
+
+
+def _forget_the_time(file: memoryview) -> None:
+    """libsndfile notes in a WAV's PEAK chunk when it was written: four bytes after its size and version."""
+    place = 12 if bytes(file[:4]) == b"RIFF" else len(file)
+    while place < len(file):
+        name, size = struct.unpack_from("<4sI", file, place)
+        if name == b"PEAK":
+            file[place + 12 : place + 16] = bytes(4)
+        place += 8 + size + size % 2  # chunks begin at even places
 
 
 def resample(samples: Tensor, source_rate: int, target_rate: int) -> Tensor:

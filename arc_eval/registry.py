@@ -1,11 +1,13 @@
 """Plug-ins by name: ours and a stranger's are found by the same entry points."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from arc_eval.contracts import Settings
 from arc_eval.errors import SuiteError, suggest
@@ -59,15 +61,43 @@ def settings(group: str, data: Mapping[str, object], where: str) -> Settings:
     return parsed
 
 
-def explain(error: ValidationError, where: str, fields: Mapping[str, object]) -> str:
-    """Pydantic's findings as one line each: place, what is wrong, what was meant."""
+def explain(error: ValidationError, where: str, fields: Mapping[str, FieldInfo]) -> str:
+    """Pydantic's findings as one line each: place, what is wrong, what was meant.
+
+    fields: of the settings that were parsed.
+    """
     lines = []
     for finding in error.errors():
         place = ".".join([where, *map(str, finding["loc"])])
         if finding["type"] == "extra_forbidden":
-            lines.append(f"{place}: unknown key; {suggest(str(finding['loc'][-1]), fields)}")
+            known = _keys_beside(finding["loc"], fields)
+            lines.append(f"{place}: unknown key; {suggest(str(finding['loc'][-1]), known)}")
         elif finding["type"] == "value_error":
             lines.append(f"{place}: {finding['ctx']['error']}")
         else:
             lines.append(f"{place}: {finding['msg']} (got {finding.get('input')!r})")
     return "\n".join(lines)
+
+
+def _keys_beside(place: Sequence[int | str], fields: Mapping[str, FieldInfo]) -> list[str]:
+    """The keys that the settings around a place have, which may lie within other settings."""
+    around = [fields]
+    for step in place[:-1]:
+        entered = [known[step] for known in around if isinstance(step, str) and step in known]
+        if entered:
+            around = [model.model_fields for field in entered for model in _models(field.annotation)]
+        else:  # a place in a list, or the `kind` of one model among several
+            around = [known for known in around if _kind(known) == step] or around
+    return list(dict.fromkeys(key for known in around for key in known))
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The settings that a type holds, however deep in unions and containers."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
+def _kind(fields: Mapping[str, FieldInfo]) -> Any:
+    return fields["kind"].default if "kind" in fields else None

@@ -13,7 +13,7 @@ import soundfile
 import torch
 from hub_server import Hub, closed_port, serving, surroundings
 from safetensors.torch import load_file
-from tiny_suites import CONFIG, save_random_model
+from tiny_suites import CONFIG, save_random_model, suite_data, write_suite
 from typer.testing import CliRunner, Result
 
 from arc_eval.cli import app
@@ -169,6 +169,51 @@ def test_an_unknown_conditioner(tmp_path: Path, model: Path):
 def test_an_unknown_sampler(tmp_path: Path, model: Path):
     shown = generate(tmp_path, model, "--sampler", "pingpon")
     refused(shown, "no sampler 'pingpon'; did you mean 'pingpong'?")
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:99"])
+@pytest.mark.parametrize("option", ["--device", "--set"])
+def test_a_device_that_is_not_there(tmp_path: Path, model: Path, device: str, option: str):
+    shown = generate(tmp_path, model, option, device if option == "--device" else f"device={device}")
+    refused(shown, f"device '{device}' cannot be used here", "cpu always can")
+
+
+def test_a_generator_of_clips_that_exist_already(tmp_path: Path, model: Path):
+    write_audio(tmp_path / "a.wav", torch.zeros(2, 100), 8000)
+    data = suite_data(model, generators={"old": {"kind": "folder", "path": str(tmp_path)}})
+    suite = write_suite(tmp_path / "suite.yaml", data)
+    refused(generate(tmp_path, f"{suite}:old"), f"{suite}:old", "exist already", "one that generates")
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**63)])
+def test_a_seed_that_no_stream_has(tmp_path: Path, model: Path, seed: str):
+    shown = generate(tmp_path, model, "--seed", seed)
+    assert shown.exit_code == 2
+    assert "Invalid value for '--seed'" in shown.stderr
+    assert generate(tmp_path, model, "--seconds", "0.2", "--seed", str(2**63 - 1)).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["a:model", "model:1/x"])
+def test_weights_whose_path_has_a_colon_are_no_suite(tmp_path: Path, model: Path, name: str):
+    moved = tmp_path / name
+    moved.parent.mkdir(exist_ok=True)
+    model.rename(moved)
+    for path in (moved, moved / "model.safetensors"):
+        shown = generate(tmp_path, path, "--steps", "1", "--seconds", "0.2")
+        assert shown.exit_code == 0, shown.output
+    named = f"random/{moved / 'model_config.json'}"
+    assert generate(tmp_path, named, "--steps", "1", "--seconds", "0.2").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["hf:owner/name", "hf:/owner/name", "hf://owner/name"])
+def test_a_hub_name_however_it_is_spelt_is_no_suite(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("huggingface_hub", reason="needs the extra `models`")
+    monkeypatch.setenv("ARC_EVAL_OFFLINE", "1")
+    shown = generate(tmp_path, name)
+    refused(shown, "owner/name", "hf://")
+    assert "suite" not in shown.stderr
 
 
 def test_a_configuration_without_weights(tmp_path: Path, model: Path):

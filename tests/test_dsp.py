@@ -3,6 +3,7 @@
 import math
 import os
 import resource
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,19 @@ def test_six_channels_are_not_turned_into_two(tmp_path: Path):
 
 
 # Writing
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_wav_does_not_say_when_it_was_written(tmp_path: Path, stereo: Tensor, channels: int):
+    """Else two of the same clip would differ whenever a second lies between them."""
+    write_audio(tmp_path / "a.wav", stereo[:channels], 44100)
+    content = (tmp_path / "a.wav").read_bytes()
+    head, peak, rest = content.partition(b"PEAK")
+    size, version, written = struct.unpack("<III", rest[:12])
+    assert (peak, size, version, written) == (b"PEAK", 8 + 8 * channels, 1, 0)
+    loudest, _ = struct.unpack("<fI", rest[12:20])
+    assert loudest == stereo[0].abs().max()
+    assert b"data" not in head
 
 
 def test_a_refused_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, stereo: Tensor):

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from arc_eval import registry
 from arc_eval.cli import app
+from arc_eval.cli.make import USUAL
 from arc_eval.gate.rules import parse_rules
 from arc_eval.records.prompt import Prompt
 from arc_eval.suite import load_suite
@@ -78,6 +79,13 @@ def test_the_suites_of_the_readme_are_understood(tmp_path: Path):
         path.write_text(block)
         if "kind: noise" not in block:  # the plug-in that the reader is shown how to write
             load_suite(path)
+
+
+def test_weights_are_sampled_by_default_as_the_readmes_suite_samples_them():
+    (suite,) = (yaml.safe_load(block)["generators"] for block in blocks("yaml") if "base-50" in block)
+    for name, objective in (("arc-8", "rf_denoiser"), ("base-50", "rectified_flow"), ("sao-1.0", "v")):
+        said = {key: value for key, value in suite[name].items() if key not in ("kind", "weights")}
+        assert said == USUAL[objective]
 
 
 def test_the_entry_point_of_the_readme_names_the_plug_in():

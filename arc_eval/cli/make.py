@@ -25,7 +25,9 @@ def generate(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What the clip should sound like.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="A .wav or .flac file.")],
     seconds: Annotated[float, typer.Option("--seconds", min=0.05, help="Length of the clip.")] = 2.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same clip.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=2**63 - 1, help="The same seed gives the same clip.")
+    ] = 0,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Denoising steps.")] = None,
     sampler: Annotated[
         str | None,
@@ -57,8 +59,11 @@ def generate(
     as_json: Json = False,
 ) -> None:
     """Turn one prompt into one audio file."""
+    from arc_eval.contracts import Recorded
     from arc_eval.dsp import write_audio
+    from arc_eval.errors import SuiteError
     from arc_eval.records.prompt import Prompt
+    from arc_eval.targets.local import usable_device
 
     options = {
         "steps": steps,
@@ -70,7 +75,15 @@ def generate(
         "device": device,
     }
     given = {key: value for key, value in options.items() if value is not None}
-    made = generator_settings(generator, given, overrides or ()).build()
+    settings = generator_settings(generator, given, overrides or ())
+    if (named := getattr(settings, "device", None)) is not None:
+        usable_device(str(named))
+    made = settings.build()
+    if isinstance(made, Recorded):
+        raise SuiteError(
+            f"{generator}: holds clips that exist already, it makes none; name one that generates, "
+            "or judge its clips with `arc-eval run`"
+        )
     audio = made.generate([Prompt("prompt", prompt, seconds)], [seed])
     write_audio(out, next(iter(audio)), audio.sample_rate)
     if as_json:
@@ -81,7 +94,7 @@ def generate(
 
 USUAL: Mapping[str, Mapping[str, Any]] = {
     "rf_denoiser": {"sampler": "pingpong", "steps": 8},
-    "rectified_flow": {"sampler": "euler", "steps": 50, "guidance": 3.0},
+    "rectified_flow": {"sampler": "euler", "steps": 50, "guidance": 4.0},
     "v": {"sampler": "dpmpp-3m-sde", "steps": 100, "guidance": 7.0},
 }
 """How models of an objective are sampled when nothing is said: their weights alone do not tell."""
@@ -109,11 +122,17 @@ def _known(name: str) -> dict[str, Any]:
     from arc_eval.models.files import model_files
     from arc_eval.suite import load_suite
 
-    suite, colon, entry = name.rpartition(":")
-    if not colon or name.startswith("hf://"):
+    suite, _, entry = name.rpartition(":")
+    if _names_weights(name):
         objective = load_config(model_files(name).config).model.diffusion.diffusion_objective
         return {"kind": "latent", "weights": name, **USUAL[objective]}
     generators = load_suite(suite).generators
     if entry not in generators:
         raise SuiteError(f"{suite}: no generator {entry!r}; {suggest(entry, generators)}")
     return generators[entry].data()
+
+
+def _names_weights(name: str) -> bool:
+    """Whether a GENERATOR is not SUITE:NAME. Files may have a colon in their names, and `hf:` has its own."""
+    path = name.removeprefix("random/")
+    return ":" not in name or name.startswith("hf:") or Path(name).exists() or Path(path).exists()

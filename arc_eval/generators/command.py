@@ -23,11 +23,18 @@ from arc_eval import contracts
 from arc_eval.contracts import StageHook, untimed
 from arc_eval.dsp import read_audio
 from arc_eval.errors import AudioError, DataError, IncompleteError
-from arc_eval.generators.foreign import exactly, paired
+from arc_eval.generators.asked import paired
+from arc_eval.generators.foreign import exactly
 from arc_eval.generators.program import Program
 from arc_eval.records.audio import AudioBatch
 from arc_eval.records.prompt import Prompt
 from arc_eval.store import file_digest, source_digest
+
+CODE = (
+    __name__, "arc_eval.generators.asked", "arc_eval.generators.foreign", "arc_eval.generators.program",
+    "arc_eval.dsp",
+)  # fmt: skip
+"""The modules that decide a clip."""
 
 
 class Settings(contracts.Settings):
@@ -41,12 +48,14 @@ class Settings(contracts.Settings):
     """What its files must have: nothing is resampled."""
     channels: Literal[1, 2] = 2
     files: tuple[Path, ...] = ()
-    """Files whose content decides a clip: the binary, its weights. They become part of the identity."""
+    """Files whose content decides a clip, seen from `cwd`: weights, configuration, modules that a script
+    imports. Their content becomes part of the identity; so does that of files that are words of `command`."""
     timeout: float = Field(600, gt=0)
     """Seconds for one clip; the first one's hold the program's start."""
     env: Mapping[str, str] = {}
     """Variables added to this process's own; part of the identity."""
     cwd: Path | None = None
+    """The folder to run in. Default: this process's."""
 
     @field_validator("command", mode="before")
     @classmethod
@@ -60,13 +69,25 @@ class Settings(contracts.Settings):
         """
         if self.cwd is not None and not self.cwd.is_dir():
             raise DataError(f"{self.cwd}: no such folder; is `cwd` right?")
-        program = self.command[0]
-        if shutil.which(_seen_from(self.cwd, program), path=self.env.get("PATH")) is None:
-            raise DataError(f"{program}: no such program, or not executable; is `command` right?")
+        if self.program is None:
+            raise DataError(f"{self.command[0]}: no such program, or not executable; is `command` right?")
         for file in self.files:
-            if not file.is_file():
-                raise DataError(f"{file}: no such file; is `files` right?")
+            if not (self.folder / file).is_file():
+                raise DataError(f"{self.folder / file}: no such file; is `files` right?")
         return Command(self)
+
+    @property
+    def folder(self) -> Path:
+        """Where the program runs, and from where its relative paths and those of `files` are seen."""
+        return (self.cwd or Path()).absolute()
+
+    @property
+    def program(self) -> Path | None:
+        """The file that the first word starts; None if there is none."""
+        word = self.command[0]
+        seen = word if Path(word).name == word else str(self.folder / word)
+        found = shutil.which(seen, path=self.env.get("PATH"))
+        return Path(found) if found else None
 
 
 class Command:
@@ -139,19 +160,39 @@ class Command:
         return folder
 
     def identity(self) -> Mapping[str, str]:
-        """The command's words, its version, environment and files by content, rate, channels and code."""
+        """The command, its files by content, version, environment, rate, channels and code."""
         settings = self.settings
         return {
-            "command": json.dumps(settings.command),
+            "command": json.dumps([self._program_word(), *map(self._word, settings.command[1:])]),
             "version": settings.version,
             "env": json.dumps(dict(settings.env), sort_keys=True),
-            "files": json.dumps([file_digest(file) for file in settings.files]),
+            "files": json.dumps([file_digest(settings.folder / file) for file in settings.files]),
             "sample_rate": str(self.sample_rate),
             "channels": str(settings.channels),
-            "code": source_digest(__name__, "arc_eval.generators.foreign", "arc_eval.dsp"),
+            "code": source_digest(*CODE),
         }
 
+    def _program_word(self) -> str | list[str]:
+        """A program of this machine is its name alone: which one that is, `version` says."""
+        word, program = self.settings.command[0], self.settings.program
+        ours = Path(word).name != word or (program and program.is_relative_to(self.settings.folder))
+        return _content(program) if program and ours else word
 
-def _seen_from(cwd: Path | None, program: str) -> str:
-    """A program given by a relative path lies relative to the folder it is started in."""
-    return str((cwd or Path()).absolute() / program) if Path(program).name != program else program
+    def _word(self, word: str) -> str | list[str]:
+        path = self.settings.folder / word
+        return _content(path) if _is_file(path) else word
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a whole program after `-c` is too long to be a name
+        return False
+
+
+def _content(path: Path) -> list[str]:
+    """Of a file that the command names: its content and name, wherever it lies."""
+    try:
+        return [path.name, file_digest(path)]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}; is `command` right?") from error

@@ -19,7 +19,8 @@ from torch import Tensor
 from arc_eval import contracts
 from arc_eval.contracts import StageHook, untimed
 from arc_eval.errors import CheckpointError, DataError, SuiteError, suggest
-from arc_eval.generators.foreign import Stages, exactly, paired, private_stream, staged
+from arc_eval.generators.asked import paired
+from arc_eval.generators.foreign import Stages, exactly, private_stream, staged
 from arc_eval.generators.pretrained import Pretrained, loading, pretrained, without_bars
 from arc_eval.generators.repairs import repair
 from arc_eval.models.offline import offline
@@ -42,7 +43,10 @@ OURS = {
 }  # fmt: skip
 """Arguments of the call that are not `options`."""
 
-CODE = (__name__, "arc_eval.generators.foreign", "arc_eval.generators.repairs", "arc_eval.seeding")
+CODE = (
+    __name__, "arc_eval.generators.asked", "arc_eval.generators.foreign", "arc_eval.generators.repairs",
+    "arc_eval.seeding",
+)  # fmt: skip
 """The modules that decide a clip."""
 
 STAGES: Stages = {

@@ -16,13 +16,6 @@ Stages = Mapping[str, Sequence[str]]
 """Stage to the methods that are it, as dotted paths from the model; what it does not have is passed over."""
 
 
-def paired(prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[tuple[Prompt, int]]:
-    """Prompts with their seeds. Raises ValueError if there are more of one."""
-    if len(prompts) != len(seeds):
-        raise ValueError(f"{len(prompts)} prompts but {len(seeds)} seeds")
-    return list(zip(prompts, seeds, strict=True))
-
-
 def exactly(clip: Tensor, prompt: Prompt, sample_rate: int, where: str) -> Tensor:
     """float[channel, time] cut to round(prompt.seconds * sample_rate) samples.
 
@@ -42,15 +35,21 @@ def exactly(clip: Tensor, prompt: Prompt, sample_rate: int, where: str) -> Tenso
 def private_stream(seed: int, device: str) -> Iterator[None]:
     """Process-wide random numbers drawn inside come from `seed`; outside nobody notices.
 
-    For libraries that draw without a `torch.Generator`, on the CPU or on the device they compute on.
+    For libraries that draw without a `torch.Generator`, on the CPU or on the device they compute on: any
+    accelerator that torch knows.
     """
     place = torch.device(device)
-    on_cuda = place.type == "cuda"
-    index = place.index if place.index is not None else torch.cuda.current_device() if on_cuda else 0
-    with torch.random.fork_rng(devices=[index] if on_cuda else []):
+    if place.type == "cpu":
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            yield
+        return
+    # Without an index it is the current device; only a tensor there knows which, on every accelerator.
+    index = torch.empty(0, device=place).device.index or 0
+    state = torch.Generator(place).manual_seed(seed).get_state()
+    with torch.random.fork_rng(devices=[index], device_type=place.type):
         torch.default_generator.manual_seed(seed)
-        if on_cuda:
-            torch.cuda.default_generators[index].manual_seed(seed)
+        torch.get_device_module(place).set_rng_state(state, index)
         yield
 
 

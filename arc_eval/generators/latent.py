@@ -12,14 +12,16 @@ from typing import Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, field_serializer, model_validator
+from pydantic import ConfigDict, Field, field_serializer, field_validator, model_validator
 from torch import Tensor
 
 from arc_eval import contracts
 from arc_eval.contracts import StageHook, untimed
-from arc_eval.errors import CheckpointError, DataError
+from arc_eval.errors import CheckpointError
 from arc_eval.generators import style
+from arc_eval.generators.asked import check_lengths, paired
 from arc_eval.generators.onednn import available, through_onednn
+from arc_eval.generators.precision import exact_convolutions
 from arc_eval.generators.sampling import AnySampler, Noise, Start, fitting
 from arc_eval.models.diffusion import LatentDiffusion
 from arc_eval.models.weights import load_model, read_manifest, weights_digest
@@ -37,9 +39,14 @@ CODE = (
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
+FAINTEST = 1e-9
+"""The least noise that style transfer adds; float32 does not tell a clip with less from the clip."""
+
 
 class Settings(contracts.Settings):
     """`{kind: latent, weights: tiny/arc, sampler: pingpong, steps: 8}`."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     weights: str
     """`tiny/NAME`; a folder with `model_config.json` and weights; a weights file beside its configuration;
@@ -75,6 +82,16 @@ class Settings(contracts.Settings):
     sample_rate: int | None = Field(None, ge=1)
     """Refuse weights of another rate; default: take the model's."""
     device: str = "cpu"
+
+    @field_validator("guidance_interval")
+    @classmethod
+    def _rises(cls, interval: tuple[float, float]) -> tuple[float, float]:
+        low, high = interval
+        if not 0 <= low < high <= 1:
+            raise ValueError(
+                f"noise levels lie between 0 and 1, so it must be 0 <= low < high <= 1, not {low:g}, {high:g}"
+            )
+        return interval
 
     @model_validator(mode="after")
     def _options_act(self) -> Self:
@@ -140,27 +157,30 @@ class LatentGenerator:
         Raises DataError for a prompt longer than the model can make, AudioError for a style
         transfer's clip that is missing or damaged.
         """
-        if len(prompts) != len(seeds):
-            raise ValueError(f"{len(prompts)} prompts but {len(seeds)} seeds")
-        for prompt in prompts:
-            if not 0 < prompt.seconds <= self.model.max_seconds:
-                raise DataError(
-                    f"{prompt.id}: asks for {prompt.seconds:g} s; "
-                    f"this model makes more than 0 and at most {self.model.max_seconds:g} s"
-                )
+        paired(prompts, seeds)
+        check_lengths(prompts, self.model.max_seconds)
         if stage is not untimed:
             # A caption that was seen before would make the text stage look free.
             self.model.conditioner.forget()
         clips: list[Tensor] = []
-        for start in range(0, len(prompts), self.settings.batch):
-            together = slice(start, start + self.settings.batch)
-            clips += self._together(prompts[together], seeds[together], stage)
+        with exact_convolutions(self.settings.device):
+            begun = self._begun(prompts, stage)
+            for first in range(0, len(prompts), self.settings.batch):
+                together = slice(first, first + self.settings.batch)
+                start = Start() if begun is None else Start(begun[together], self._level)
+                clips += self._together(prompts[together], seeds[together], start, stage)
         return AudioBatch.of(clips, self.sample_rate)
 
-    def _together(self, prompts: Sequence[Prompt], seeds: Sequence[int], stage: StageHook) -> list[Tensor]:
+    @property
+    def _level(self) -> float:
+        level = self.settings.init_level
+        return max(level, FAINTEST) if level > 0 else 0.0
+
+    def _together(
+        self, prompts: Sequence[Prompt], seeds: Sequence[int], start: Start, stage: StageHook
+    ) -> list[Tensor]:
         """Clips that share the network's batch."""
         settings, model = self.settings, self.model
-        start = self._start(prompts)
         latents = start.latents
         if latents is None or start.level > 0:
             with stage("text"):
@@ -177,14 +197,20 @@ class LatentGenerator:
         lengths = (round(prompt.seconds * self.sample_rate) for prompt in prompts)
         return [clip[:, :length] for clip, length in zip(audio, lengths, strict=True)]
 
-    def _start(self, prompts: Sequence[Prompt]) -> Start:
-        """Noise alone, or the style transfer's clips as latents."""
-        if self.beginning is None:
-            return Start()
+    def _begun(self, prompts: Sequence[Prompt], stage: StageHook) -> Tensor | None:
+        """Style transfer's clips as latents, each encoded once and alone; None if nothing of them is left."""
+        if self.beginning is None or self.settings.init_level == 1:
+            return None
         length = self.model.config.sample_size
-        clips = [self.beginning(prompt)[:, :length] for prompt in prompts]
-        audio = torch.stack([F.pad(clip, (0, length - clip.shape[-1])) for clip in clips])
-        return Start(self.model.encode(audio.to(self.settings.device)), self.settings.init_level)
+        latents: dict[str, Tensor] = {}
+        with stage("encode"):
+            names = [self.beginning.name(prompt) for prompt in prompts]
+            for name, prompt in zip(names, prompts, strict=True):
+                if name not in latents:
+                    clip = self.beginning.clip(prompt)[:, :length]
+                    whole = F.pad(clip, (0, length - clip.shape[-1]))
+                    latents[name] = self.model.encode(whole[None].to(self.settings.device))
+            return torch.cat([latents[name] for name in names])
 
     def _guided(self, prompts: Sequence[Prompt]) -> Velocity:
         """The network with the prompts and the guidance bound."""
@@ -204,11 +230,12 @@ class LatentGenerator:
         )
 
     def identity(self) -> Mapping[str, str]:
-        """Weights, sampler, steps, guidance, precision, batch, style, device type and code."""
+        """Weights, text encoder, sampler, steps, guidance, precision, batch, style, device type and code."""
         settings = self.settings.model_dump(mode="json", exclude={"weights", "device", "init_audio"})
         path = self.settings.init_audio
         return {
             "weights": weights_digest(self.settings.weights),
+            **self.model.conditioner.identity(),
             **{name: str(value) for name, value in settings.items()},
             **({"init_audio": style.content(path)} if path else {}),
             "schedule": self.settings.sampler.schedule,

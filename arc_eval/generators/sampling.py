@@ -7,10 +7,9 @@ A clip begins as noise, or, for style transfer, as another clip's latents with n
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
-import torch
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from arc_eval import contracts
@@ -73,17 +72,27 @@ class Sampler(Protocol):
         ...
 
 
-class _Straight(contracts.Settings):
+class _Options(contracts.Settings):
+    """Every sampler's: no number in them is infinite or NaN."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class _Straight(_Options):
     """Samplers of rectified flow, on the official schedule."""
 
     path: ClassVar[Path] = STRAIGHT
     objectives: ClassVar[tuple[Objective, ...]] = ("rectified_flow", "rf_denoiser")
-    schedule: ClassVar[str] = "log-snr -6..2"
+    schedule: ClassVar[str] = "even log-snr to 2"
+
+    log_snr_start: float = Field(-6.0, ge=-10, le=0)
+    """Where the times of noise alone begin; stable-audio-tools has -6 up to 0.0.19 and -6.2 in 0.0.20."""
 
     def sample(self, velocity: Velocity, noise: Noise, steps: int, start: Start) -> Tensor:
         """See `Sampler`."""
         x = start.noised(self.path, noise.fresh())
-        return self._solve(velocity, x, log_snr_times(steps, start.level).to(x.device), noise)
+        times = log_snr_times(steps, start.level, self.log_snr_start)
+        return self._solve(velocity, x, times.to(x.device), noise)
 
     @abstractmethod
     def _solve(self, velocity: Velocity, x: Tensor, times: Tensor, noise: Noise) -> Tensor: ...
@@ -116,7 +125,7 @@ class DpmSolver2M(_Straight):
         return dpmpp_2m(velocity, x, times)
 
 
-class _Stochastic(contracts.Settings):
+class _Stochastic(_Options):
     """Stochastic DPM-Solver++ for v-objective models, from `sigma_max` to `sigma_min` and then to data.
 
     The defaults are those recommended for Stable Audio Open 1.0.
@@ -133,20 +142,28 @@ class _Stochastic(contracts.Settings):
     eta: float = Field(1.0, ge=0)
     """Share of fresh noise; 0 follows the deterministic path."""
 
+    @model_validator(mode="after")
+    def _fall(self) -> Self:
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError(
+                f"sigma_min must lie below sigma_max, but {self.sigma_min:g} is not below {self.sigma_max:g}"
+            )
+        return self
+
     def sample(self, velocity: Velocity, noise: Noise, steps: int, start: Start) -> Tensor:
         """See `Sampler`. Sigma is the noise on data of scale 1: tan(pi t / 2)."""
         sigma = min(self.sigma_max, sigma_of_time(start.level))
+        last = self._last(sigma)
         x = sigma * noise.fresh()
         if start.latents is not None and start.level < 1:
             x = start.latents + x
-        # Less noise than the schedule's last level is one jump away from data.
-        times = (
-            polyexponential_sigmas(steps, self.sigma_min, sigma, self.rho)
-            if sigma > self.sigma_min
-            else torch.tensor([sigma, 0.0])
-        )
-        motion = noise.between(self.sigma_min, self.sigma_max)
-        return self._solve(denoiser(velocity), x, times, motion)
+        sigmas = polyexponential_sigmas(steps, last, sigma, self.rho)
+        return self._solve(denoiser(velocity), x, sigmas, noise.between(last, sigma))
+
+    def _last(self, sigma: float) -> float:
+        """The last level before data. Style transfer may begin near sigma_min or below it: then half of
+        where it begins, so that there is room for any number of steps."""
+        return min(self.sigma_min, sigma * max(0.5, self.sigma_min / self.sigma_max))
 
     @abstractmethod
     def _solve(self, denoise: Denoiser, x: Tensor, sigmas: Tensor, motion: StepNoise) -> Tensor: ...
@@ -170,7 +187,7 @@ class DpmSolver3MSde(_Stochastic):
         return dpmpp_3m_sde(denoise, x, sigmas, motion, eta=self.eta)
 
 
-class Ddim(contracts.Settings):
+class Ddim(_Options):
     """DDIM for v-objective models, at times evenly spaced from noise to data."""
 
     path: ClassVar[Path] = COSINE

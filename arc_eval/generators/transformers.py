@@ -14,8 +14,9 @@ from torch import Tensor
 
 from arc_eval import contracts
 from arc_eval.contracts import StageHook, untimed
-from arc_eval.errors import CheckpointError, DataError
-from arc_eval.generators.foreign import Stages, exactly, paired, private_stream, staged
+from arc_eval.errors import CheckpointError
+from arc_eval.generators.asked import check_lengths, paired
+from arc_eval.generators.foreign import Stages, exactly, private_stream, staged
 from arc_eval.generators.pretrained import Pretrained, loading, pretrained, without_bars
 from arc_eval.models.hub import hub_folder
 from arc_eval.records.audio import AudioBatch
@@ -103,12 +104,7 @@ class MusicGen:
 
         Raises DataError for a prompt longer than the model can make.
         """
-        for prompt in prompts:
-            if not 0 < prompt.seconds <= self.max_seconds:
-                raise DataError(
-                    f"{prompt.id}: asks for {prompt.seconds:g} s; "
-                    f"this model makes more than 0 and at most {self.max_seconds:g} s"
-                )
+        check_lengths(prompts, self.max_seconds)
         with staged(self.model, STAGES, stage):
             clips = [self._clip(prompt, seed) for prompt, seed in paired(prompts, seeds)]
         return AudioBatch.of(clips, self.sample_rate)
@@ -146,7 +142,7 @@ class MusicGen:
             "device": torch.device(self.settings.device).type,
             "torch": torch.__version__,
             "transformers": transformers.__version__,
-            "code": source_digest(__name__, "arc_eval.generators.foreign"),
+            "code": source_digest(__name__, "arc_eval.generators.asked", "arc_eval.generators.foreign"),
         }
 
 

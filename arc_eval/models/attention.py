@@ -4,7 +4,9 @@ Tokens are float[clip, token, channel]. Attribute names are the official state-d
 branch that adds to the residual stream starts at zero, as the official initialisation has it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -45,10 +47,17 @@ class Rotary(nn.Module):
 
     def forward(self, tokens: int) -> Rotation:
         """Angles are taken in float32: bfloat16 cannot tell neighbouring positions apart."""
-        frequencies = self.inv_freq.float()
-        angles = torch.outer(torch.arange(tokens, device=frequencies.device).float(), frequencies)
+        angles = torch.outer(torch.arange(tokens, device=self.inv_freq.device).float(), self.inv_freq)
         angles = torch.cat((angles, angles), dim=-1)
         return Rotation(angles.cos(), angles.sin())
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        # Every move to another device or precision comes through here; frequencies keep their precision.
+        exact = self.inv_freq
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if not exact.is_meta:
+            self.inv_freq = exact.to(self.inv_freq.device)
+        return self
 
 
 def rotate(

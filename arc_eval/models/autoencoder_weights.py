@@ -10,12 +10,10 @@ from pydantic import model_validator
 from arc_eval.errors import CheckpointError
 from arc_eval.models.autoencoder import Autoencoder, build_autoencoder
 from arc_eval.models.autoencoder_config import AutoencoderConfig, check_rates
-from arc_eval.models.checkpoint import check_stated_rate, read_checkpoint
 from arc_eval.models.files import model_files
 from arc_eval.models.schema import Count, Part, parse_part, read_json
-from arc_eval.models.state import WithoutWeights, load_state
-from arc_eval.models.training_checkpoint import AUTOENCODER, unwrapped
-from arc_eval.models.weights import save_folder
+from arc_eval.models.training_checkpoint import AUTOENCODER
+from arc_eval.models.weights import filled, save_folder
 
 
 class AutoencoderFile(Part):
@@ -44,13 +42,10 @@ def load_autoencoder(path: str | Path, *, ema: bool | None = None) -> tuple[Auto
     config = parse_part(AutoencoderFile, read_json(files.config), str(files.config))
     if files.weights is None:
         raise CheckpointError(f"{path}: random weights are for whole models, not for an autoencoder")
-    where = str(files.weights)
-    checkpoint = read_checkpoint(files.weights)
-    check_stated_rate(checkpoint.config, config.sample_rate, where)
-    with WithoutWeights():
-        autoencoder = build_autoencoder(config.model)
-    load_state(autoencoder, unwrapped(checkpoint.tensors, AUTOENCODER, ema, where), where)
-    return autoencoder.eval(), config
+    autoencoder = filled(
+        lambda: build_autoencoder(config.model), files.weights, AUTOENCODER, ema, config.sample_rate
+    )
+    return autoencoder, config
 
 
 def save_autoencoder(

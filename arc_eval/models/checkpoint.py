@@ -5,12 +5,8 @@ which can hold code: only tensors and plain data are rebuilt from them (`weights
 asks for more is refused. Tensors stay on the file's pages (`mmap`) until somebody writes to them.
 """
 
-import pickle
-import pickletools
 import re
-import struct
 import zipfile
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,19 +18,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from arc_eval.errors import CheckpointError
-
-LEGACY_PICKLES = 5
-"""A magic number, a version, facts of the system, the content and the keys of its tensors' bytes."""
+from arc_eval.models.pickles import BROKEN, ZIP, disassembled
 
 AGAIN = "copy or download it again"
+SHOWN = 4  # names to list of what a pickle asks for
 WANTED = re.compile(r"GLOBAL ([\w.<>]+)")
 """How torch's restricted reader names the class or function that a pickle asks for."""
-
-BROKEN = (
-    pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError,
-    AttributeError, AssertionError, MemoryError, struct.error,
-)  # fmt: skip
-"""What reading a torch file can raise, depending on where its bytes stop making sense."""
+SAID = re.compile(r"WeightsUnpickler error:\s*(.+)")
+"""How it begins to say what it stumbled over."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +75,13 @@ def check_stated_rate(trained: Mapping[str, Any], sample_rate: int, where: str) 
 def _reader(head: bytes) -> Callable[[Path], Checkpoint]:
     """By the first bytes: the name's ending says what somebody meant, they say what it is."""
     known: Mapping[bytes, Callable[[Path], Checkpoint]] = {
-        b"PK\x03\x04": _zipped,
+        ZIP: _zipped,
         b"\x80": _pickled,
         b"version https://git-lfs": _pointer,
     }
     if head[8:9] == b"{":  # after eight bytes that say how long the JSON header is
         return _safetensors
-    return next((reader for start, reader in known.items() if head.startswith(start)), _foreign)
+    return next((reader for start, reader in known.items() if head.startswith(start)), _unmarked)
 
 
 def _safetensors(path: Path) -> Checkpoint:
@@ -114,15 +105,20 @@ def _zipped(path: Path) -> Checkpoint:
 
 def _pickled(path: Path) -> Checkpoint:
     """Before version 1.6 torch wrote bare pickles and then bytes, which cannot be mapped into memory."""
-    with path.open("rb") as file:
-        try:
-            for _ in range(LEGACY_PICKLES):
-                # Disassembled, not run. Without it a name cut short would look like one that is not allowed.
-                if file.peek(1):
-                    deque(pickletools.genops(file), maxlen=0)
-        except BROKEN as error:
-            raise CheckpointError(f"{path}: is truncated or no torch file ({error}); {AGAIN}") from error
+    # Disassembled first: to torch's reader a name cut short looks like one that is not allowed.
+    found = disassembled(path)
+    if found.code and found.error:
+        raise CheckpointError(f"{path}: {_refusal(*found.code)}")
+    if found.error:
+        raise CheckpointError(
+            f"{path}: is truncated or no torch file ({found.error}); {AGAIN}"
+        ) from found.error
     return _torch(path, mmap=False)
+
+
+def _unmarked(path: Path) -> Checkpoint:
+    """Pickles of the protocols 0 and 1 begin with no mark: they are what can be disassembled as such."""
+    return (_pickled if disassembled(path).pickles else _foreign)(path)
 
 
 def _pointer(path: Path) -> Checkpoint:
@@ -145,21 +141,34 @@ def _torch(path: Path, *, mmap: bool) -> Checkpoint:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except BROKEN as error:
-        raise CheckpointError(f"{path}: {_reason(error)}") from error
+        raise CheckpointError(f"{path}: {_reason(path, error)}") from error
     return _named(path, content)
 
 
-def _reason(error: BaseException) -> str:
+def _reason(path: Path, error: BaseException) -> str:
     wanted = WANTED.search(str(error))
-    if wanted:
+    # The reader names the first, or stops before it at an instruction that it does not know.
+    found = disassembled(path)
+    code = dict.fromkeys((*([wanted[1]] if wanted else []), *found.code))
+    if code:
+        return _refusal(*code)
+    said = SAID.search(str(error))
+    first = said[1] if said else (str(error).strip().splitlines() or ["it ends too early"])[0]
+    if "Unsupported operand" in first and not found.error:
         return (
-            f"refused: the file is a pickle that asks for {wanted[1]}, which could run any code; none was "
-            "run. Ask for the weights as .safetensors, or convert them on a machine that may trust this file "
-            "(safetensors.torch.save_file of its state_dict)"
+            "is whole, but not in the pickle protocol that can be read without running code; "
+            "save it again with torch.save and no `pickle_protocol`, or as .safetensors"
         )
-    lines = str(error).strip().splitlines()
-    said = lines[-1 if isinstance(error, pickle.UnpicklingError) else 0] if lines else "it ends too early"
-    return f"cannot be read as a torch file, it may be truncated ({type(error).__name__}: {said}); {AGAIN}"
+    return f"cannot be read as a torch file, it may be truncated ({type(error).__name__}: {first}); {AGAIN}"
+
+
+def _refusal(*names: str) -> str:
+    more = ", ..." if len(names) > SHOWN else ""
+    return (
+        f"refused: the file is a pickle that asks for {', '.join(names[:SHOWN])}{more}, which could run any "
+        "code; none was run. Ask for the weights as .safetensors, or convert them on a machine that may "
+        "trust this file (safetensors.torch.save_file of its state_dict)"
+    )
 
 
 def _named(path: Path, content: object) -> Checkpoint:

@@ -162,6 +162,18 @@ class Conditioner(nn.Module):
             if isinstance(conditioner, T5):
                 conditioner.forget()
 
+    def identity(self) -> Mapping[str, str]:
+        """What decides a prompt's tokens and is in no checkpoint: the text encoders, by conditioner id.
+
+        Raises CheckpointError if one cannot be had.
+        """
+        return {
+            f"{name}.{fact}": value
+            for name, conditioner in self.conditioners.items()
+            if isinstance(conditioner, T5)
+            for fact, value in conditioner.identity().items()
+        }
+
     def assemble(
         self,
         tokens: Mapping[str, Tensor],  # by conditioner id, float[clip, token, channel]

@@ -14,18 +14,7 @@ from arc_eval.errors import suggest
 from arc_eval.models.autoencoder_config import PretransformConfig, check_rates
 from arc_eval.models.dit_config import DiTConfig
 from arc_eval.models.schema import Count, Part, parse_part, read_json
-
-# Channels of each encoder, known without opening it.
-T5_CHANNELS = {
-    "t5-small": 512,
-    "t5-base": 768,
-    "t5-large": 1024,
-    "google/flan-t5-small": 512,
-    "google/flan-t5-base": 768,
-    "google/flan-t5-large": 1024,
-    "google/flan-t5-xl": 2048,
-    "google/flan-t5-xxl": 4096,
-}
+from arc_eval.models.t5_architectures import ARCHITECTURES
 
 
 class T5Config(Part):
@@ -40,9 +29,9 @@ class T5Config(Part):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        if self.t5_model_name not in T5_CHANNELS:
+        if self.t5_model_name not in ARCHITECTURES:
             raise ValueError(
-                f"no T5 encoder {self.t5_model_name!r}; {suggest(self.t5_model_name, T5_CHANNELS)}"
+                f"no T5 encoder {self.t5_model_name!r}; {suggest(self.t5_model_name, ARCHITECTURES)}"
             )
         return self
 

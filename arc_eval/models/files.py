@@ -5,7 +5,8 @@
                                       `model_config.json`
     FOLDER/STEM.safetensors           one file of weights; its configuration is `STEM_config.json` if that is
                                       beside it, else `model_config.json`
-    hf://OWNER/NAME[@REVISION][/FILE] the same in a Hugging Face repository; FILE: model.safetensors
+    hf://OWNER/NAME[@REVISION][/FILE] the same in a Hugging Face repository; FILE: model.safetensors;
+                                      REVISION: commit, tag or branch, its slashes as %2F, or refs/pr/N
     random/NAME, random/FILE.json     no weights: a shipped configuration, or any, with random ones
 
 The shipped configurations are those of Stable Audio Open 1.0 and Small (`-base`: before its adversarial
@@ -16,6 +17,7 @@ post-training). Their sizes are proven by the published parameter counts; the ra
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from arc_eval.errors import CheckpointError, suggest
 
@@ -25,7 +27,7 @@ CONFIGS = Path(__file__).resolve().parent / "configs"
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 """Of files of weights, the one to prefer first."""
 
-HUB = re.compile(r"hf:/{1,2}([^/@]+/[^/@]+)(?:@([^/]+))?(?:/(.+))?")
+HUB = re.compile(r"hf:/{1,2}([^/@]+/[^/@]+)(?:@(refs/pr/\d+|[^/]+))?(?:/(.+))?")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def _of_the_hub(name: str) -> ModelFiles:
     parts = HUB.fullmatch(name)
     if parts is None:
         raise CheckpointError(f"{name}: is not written hf://owner/name[@revision][/file]")
-    repo, revision, file = parts[1], parts[2], PurePosixPath(parts[3] or WEIGHTS)
+    repo, revision = parts[1], unquote(parts[2]) if parts[2] else None
+    file = PurePosixPath(parts[3] or WEIGHTS)
     if file.suffix not in SUFFIXES:
         raise CheckpointError(f"{name}: {_no_weights(file.suffix)}")
     own, usual = (str(file.with_name(candidate)) for candidate in _configs(file.stem))

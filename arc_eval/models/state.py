@@ -18,6 +18,12 @@ FREQUENCIES = "rotary_pos_emb.inv_freq"
 DERIVED = (FREQUENCIES, "_norm.beta")
 """Endings of what the configuration alone decides: a file may lack it, and frequencies are never read."""
 
+SPELLINGS = {
+    "parametrizations.weight.original0": "weight_g",
+    "parametrizations.weight.original1": "weight_v",
+}
+"""Weight norm's length and direction as newer torch names them, and officially."""
+
 
 class WithoutWeights(TorchFunctionMode):
     """Inside, networks are built without memory for their weights; what they derive is real.
@@ -42,9 +48,9 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> 
     """Gives a module its tensors by their official names, all or none; `where` names them in errors.
 
     Tensors of the module's precision become its own, without a copy; others are converted to it. Raises
-    CheckpointError naming what is missing, unexpected or misshapen.
+    CheckpointError naming what is missing, unexpected, misshapen or there twice.
     """
-    given = one_spelling(tensors)
+    given = one_spelling(tensors, where)
     expected = module.state_dict()
     frequencies = {name for name in (*given, *expected) if name.endswith(FREQUENCIES)}
     optional = {name for name in expected if name.endswith(DERIVED)}
@@ -81,11 +87,29 @@ def listed(kind: str, names: Sequence[str]) -> str:
     return f"  {kind} ({len(names)}): {'; '.join(names[:SHOWN])}{more}"
 
 
-def one_spelling(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Official names: newer torch writes weight norm's length and direction as a parametrisation."""
-    return {
-        name.replace("parametrizations.weight.original0", "weight_g").replace(
-            "parametrizations.weight.original1", "weight_v"
-        ): tensor
-        for name, tensor in tensors.items()
-    }
+def one_spelling(tensors: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
+    """Official names: newer torch writes weight norm's length and direction as a parametrisation.
+
+    Raises CheckpointError, which `where` begins, if a tensor is there in both spellings.
+    """
+    return renamed({name: _spelt(name) for name in tensors}, tensors, where)
+
+
+def _spelt(name: str) -> str:
+    for new, official in SPELLINGS.items():
+        name = name.replace(new, official)
+    return name
+
+
+def renamed(names: Mapping[str, str], tensors: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
+    """The tensors that `names` has, under their new names. Raises CheckpointError if two get the same."""
+    olds: dict[str, list[str]] = {}
+    for old, new in names.items():
+        olds.setdefault(new, []).append(old)
+    twice = [f"{new} as {' and '.join(several)}" for new, several in olds.items() if len(several) > 1]
+    if twice:
+        raise CheckpointError(
+            f"{where}: which of these tensors to take is not said; remove one of each:\n"
+            f"{listed('there twice', twice)}"
+        )
+    return {new: tensors[old] for new, (old,) in olds.items()}

@@ -1,15 +1,16 @@
 """The official text conditioner: a frozen T5 encoder, which is never part of the checkpoint."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from arc_eval.errors import CheckpointError
-from arc_eval.models.config import T5_CHANNELS, T5Config
+from arc_eval.models.config import T5Config
+from arc_eval.models.t5_architectures import architecture
 from arc_eval.models.t5_encoder import T5Encoder, TextEncoder, TextStates, random_t5
-from arc_eval.models.t5_pretrained import pretrained_t5
+from arc_eval.models.t5_pretrained import pretrained_identity, pretrained_t5
 from arc_eval.records.prompt import Prompt
 
 __all__ = ["T5", "T5Encoder", "TextEncoder", "TextStates", "pretrained_t5", "random_t5"]
@@ -31,7 +32,7 @@ class T5(nn.Module):
     def __init__(self, config: T5Config, channels: int) -> None:
         super().__init__()
         self.config = config
-        self.inner = T5_CHANNELS[config.t5_model_name]
+        self.inner = architecture(config.t5_model_name).channels
         self.proj_out = nn.Identity() if self.inner == channels else nn.Linear(self.inner, channels)
         # Follows the module's device and precision: there may be no parameter to ask. It holds nothing,
         # so it is real even in a module that is built on the meta device.
@@ -44,6 +45,15 @@ class T5(nn.Module):
         """Encodes captions with this from now on; its states must be as wide as those of the named T5."""
         self._encoder = (encoder,)
         self.forget()
+
+    def identity(self) -> Mapping[str, str]:
+        """What decides the states: the files of the encoder, or how it was made. Loads no encoder.
+
+        Raises CheckpointError if the files cannot be had.
+        """
+        if self._encoder:
+            return self._encoder[0].identity()
+        return pretrained_identity(self.config.t5_model_name)
 
     def forget(self) -> None:
         """Empties the memory of captions, so that the next call runs the encoder: before timing it."""

@@ -8,13 +8,15 @@ float16 only approximates these numbers, and is slow on many CPUs.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from importlib.metadata import version
 from typing import Any, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
-from arc_eval.errors import CheckpointError, suggest
+from arc_eval.errors import CheckpointError
+from arc_eval.models.t5_architectures import architecture
 from arc_eval.models.words import tokenize
 from arc_eval.seeding import initial_weights
 
@@ -36,6 +38,10 @@ class TextEncoder(Protocol):
         """States and mask of `max_length` tokens for each text, on `device`."""
         ...
 
+    def identity(self) -> Mapping[str, str]:
+        """Everything that decides the states."""
+        ...
+
 
 @dataclass(frozen=True)
 class T5Encoder:
@@ -43,6 +49,8 @@ class T5Encoder:
 
     network: nn.Module
     tokenize: Callable[[str], Sequence[int]]
+    identity: Callable[[], Mapping[str, str]]
+    """Everything that decides network and tokens; a question, since the answer may be in large files."""
 
     def __call__(self, texts: Sequence[str], max_length: int, device: torch.device) -> TextStates:
         """States of `max_length` tokens for each text; the network moves to `device` and stays there."""
@@ -69,40 +77,6 @@ def padded(rows: Sequence[Sequence[int]], max_length: int) -> Tokens:
     ids = [row + [PAD] * (max_length - len(row)) for row in whole]
     mask = [[True] * len(row) + [False] * (max_length - len(row)) for row in whole]
     return Tokens(torch.tensor(ids), torch.tensor(mask))
-
-
-class Architecture(NamedTuple):
-    """What tells one published T5 from another."""
-
-    channels: int
-    inner: int
-    layers: int
-    heads: int
-    activation: str = "relu"
-    head_channels: int = 64
-
-
-ARCHITECTURES = {
-    "t5-small": Architecture(512, 2048, 6, 8),
-    "t5-base": Architecture(768, 3072, 12, 12),
-    "t5-large": Architecture(1024, 4096, 24, 16),
-    "t5-3b": Architecture(1024, 16384, 24, 32, head_channels=128),
-    "t5-11b": Architecture(1024, 65536, 24, 128, head_channels=128),
-    "google/flan-t5-small": Architecture(512, 1024, 8, 6, "gated-gelu"),
-    "google/flan-t5-base": Architecture(768, 2048, 12, 12, "gated-gelu"),
-    "google/flan-t5-large": Architecture(1024, 2816, 24, 16, "gated-gelu"),
-    "google/flan-t5-xl": Architecture(2048, 5120, 24, 32, "gated-gelu"),
-    "google/flan-t5-xxl": Architecture(4096, 10240, 24, 64, "gated-gelu"),
-    "google/t5-v1_1-xl": Architecture(2048, 5120, 24, 32, "gated-gelu"),
-    "google/t5-v1_1-xxl": Architecture(4096, 10240, 24, 64, "gated-gelu"),
-}
-
-
-def architecture(name: str) -> Architecture:
-    """Of a published T5. Raises CheckpointError with the near miss if the name is unknown."""
-    if name not in ARCHITECTURES:
-        raise CheckpointError(f"no T5 encoder {name!r}; {suggest(name, ARCHITECTURES)}")
-    return ARCHITECTURES[name]
 
 
 def published_options(name: str) -> dict[str, Any]:
@@ -150,7 +124,12 @@ def random_t5(name: str, seed: int) -> T5Encoder:
     """
     options = published_options(name)
     with initial_weights(seed):
-        return T5Encoder(build_network(options), hashed_words)
+        return T5Encoder(build_network(options), hashed_words, partial(random_identity, name, seed))
+
+
+def random_identity(name: str, seed: int) -> Mapping[str, str]:
+    """What decides a random T5: transformers draws its weights."""
+    return {"t5": name, "seed": str(seed), "transformers": version("transformers")}
 
 
 def hashed_words(text: str) -> list[int]:

@@ -5,9 +5,11 @@ it. Of the weights only the encoder's are read; every one of them must be there.
 of `google-t5/t5-base`, and either may be the name under which a cache holds it.
 """
 
+import hashlib
 import json
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,18 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from arc_eval.errors import CheckpointError
+from arc_eval.models.digest import cached_digest
 from arc_eval.models.hub import cached_file, hub_file
-from arc_eval.models.t5_encoder import T5Encoder, architecture, build_network, require_transformers
+from arc_eval.models.schema import read_json
+from arc_eval.models.state import load_state
+from arc_eval.models.t5_architectures import architecture
+from arc_eval.models.t5_encoder import T5Encoder, build_network, require_transformers
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
 SHARDS = "model.safetensors.index.json"
 SHARDED = {"google/flan-t5-xl", "google/flan-t5-xxl"}
 EMBEDDINGS = ("shared.weight", "encoder.embed_tokens.weight")  # one tensor under two names
+AGAIN = "delete it and fetch it again"
 NOT_ENCODER = ("decoder.", "lm_head.")
 
 
@@ -47,7 +54,24 @@ def pretrained_t5(name: str) -> T5Encoder:
     with torch.device("meta"):
         network = build_network(options)
     load_encoder(network, _weights(name, repository))
-    return T5Encoder(network, cut)
+    return T5Encoder(network, cut, partial(pretrained_identity, name))
+
+
+def pretrained_identity(name: str) -> Mapping[str, str]:
+    """What decides the states of the published T5 of that name: its files' content and transformers' code.
+
+    Reads the files without loading them. Raises CheckpointError if one is neither cached nor can be
+    fetched, or transformers is not installed.
+    """
+    require_transformers()
+    repository = repository_of(name)
+    weights = [_file(name, repository, CONFIG), *_weights(name, repository)]
+    return {
+        "t5": name,
+        "weights": hashlib.sha256(b"".join(map(cached_digest, weights))).hexdigest(),
+        "tokenizer": cached_digest(_file(name, repository, TOKENIZER)).hex(),
+        "transformers": version("transformers"),
+    }
 
 
 def repository_of(name: str) -> str:
@@ -79,14 +103,13 @@ def _weights(name: str, repository: str) -> list[Path]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise _damaged(path, error) from error
-    return found
+        return read_json(path)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; {AGAIN}") from error
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:
-    return CheckpointError(f"{path}: cannot be read: {error}; delete it and fetch it again")
+    return CheckpointError(f"{path}: cannot be read: {error}; {AGAIN}")
 
 
 def _tokenizer(path: Path) -> Callable[[str], Sequence[int]]:
@@ -115,22 +138,7 @@ def load_encoder(network: nn.Module, paths: Sequence[Path]) -> None:
     for name, other in (EMBEDDINGS, EMBEDDINGS[::-1]):
         if name in tensors:
             tensors.setdefault(other, tensors[name])
-    expected = network.state_dict()
-    wrong = [
-        *(f"missing: {name}" for name in expected if name not in tensors),
-        *(f"unexpected: {name}" for name in tensors if name not in expected),
-        *(
-            f"misshapen: {name} is {list(tensors[name].shape)}, must be {list(tensor.shape)}"
-            for name, tensor in expected.items()
-            if name in tensors and tensors[name].shape != tensor.shape
-        ),
-    ]
-    if wrong:
-        shown = "\n  ".join([*wrong[:8], *([f"and {len(wrong) - 8} more"] if len(wrong) > 8 else [])])
-        raise CheckpointError(
-            f"{paths[0]}: these tensors do not fit {paths[0].with_name(CONFIG)}:\n  {shown}"
-        )
-    network.load_state_dict(tensors, assign=True)
+    load_state(network, tensors, str(paths[0]))
     network.tie_weights()  # type: ignore[operator]
     network.requires_grad_(False)
 
@@ -139,7 +147,7 @@ def _encoder_tensors(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
             return {
-                name: file.get_tensor(name).float()
+                name: file.get_tensor(name)
                 for name in file.keys()  # noqa: SIM118
                 if not name.startswith(NOT_ENCODER)
             }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from arc_eval.errors import CheckpointError
-from arc_eval.models.state import DERIVED, listed
+from arc_eval.models.state import DERIVED, listed, renamed
 
 TRAINING_ONLY = (
     "clap_model.", "discriminator.", "discriminator_head.", "eval_losses.", "losses.", "losses_disc.",
@@ -43,7 +43,7 @@ def unwrapped(
 
     ema: True takes the averaged weights, False the live ones, None the averaged ones of every training
     checkpoint. Unknown names stay, for strict loading to name. Raises CheckpointError if averaged
-    weights are asked for and absent or incomplete.
+    weights are asked for and absent or incomplete, or if a tensor is there under its own name as well.
     """
     average = _within(tensors, f"{wrapper.average}ema_model.")
     live = _within(tensors, wrapper.live)
@@ -55,10 +55,12 @@ def unwrapped(
         )
     if not training:
         return dict(tensors)
-    kept = {name: tensor for name, tensor in tensors.items() if not _of_training(name, wrapper)}
+    kept = {name: name for name in tensors if not _of_training(name, wrapper)}
+    own = renamed(kept | {f"{wrapper.live}{name}": name for name in live}, tensors, where)
     if ema is False:
-        return {**kept, **live}
-    averages = {f"{wrapper.averaged}{name}": tensor for name, tensor in average.items()}
+        return own
+    averaged = {f"{wrapper.average}ema_model.{name}": f"{wrapper.averaged}{name}" for name in average}
+    averages = renamed(kept | averaged, tensors, where)
     lacking = [name for name in live if name.startswith(wrapper.averaged) and name not in averages]
     lacking = [name for name in lacking if not name.endswith(DERIVED)]
     if lacking:
@@ -66,7 +68,7 @@ def unwrapped(
             f"{where}: the averaged (EMA) weights are incomplete:\n{listed('missing', lacking)}\n"
             "`ema: false` takes the live ones"
         )
-    return {**kept, **live, **averages}
+    return {**own, **averages}
 
 
 def _within(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -8,23 +8,23 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from arc_eval.errors import CheckpointError
 from arc_eval.models.checkpoint import check_stated_rate, read_checkpoint
 from arc_eval.models.config import ModelConfig, load_config
 from arc_eval.models.diffusion import LatentDiffusion
+from arc_eval.models.digest import cached_digest
 from arc_eval.models.files import CONFIG, MANIFEST, WEIGHTS, model_files
 from arc_eval.models.random_weights import random_model
 from arc_eval.models.safetensors_file import write_safetensors
 from arc_eval.models.schema import read_json
 from arc_eval.models.state import WithoutWeights, load_state
-from arc_eval.models.training_checkpoint import DIFFUSION, unwrapped
+from arc_eval.models.training_checkpoint import DIFFUSION, Wrapper, unwrapped
 from arc_eval.seeding import initial_weights
 
 RANDOM_SEED = 0
@@ -36,10 +36,11 @@ def load_model(
 ) -> LatentDiffusion:
     """A model in evaluation mode, float32 whatever precision its file has; `path` as in `models.files`.
 
-    ema: of a training checkpoint, True takes the averaged weights, False the live ones; None takes the
-    averaged ones where there are any to choose from. Memory peaks at about one copy of the weights: until
-    they are written to, float32 tensors stay on the pages of the file. Raises CheckpointError if files,
-    configuration and tensors do not fit one another.
+    ema: of a training checkpoint, True or None takes the averaged weights, False the live ones; of released
+    weights, which have no average, None or False takes them as they are. Memory peaks at about one copy of
+    the weights: until they are written to, float32 tensors stay on the pages of the file. Raises
+    CheckpointError if averaged weights are wanted (of a training checkpoint, also by None) and absent, or if
+    files, configuration and tensors do not fit one another.
     """
     files = model_files(path)
     config = load_config(files.config)
@@ -47,13 +48,26 @@ def load_model(
         if ema is not None:
             raise CheckpointError(f"{path}: random weights have no average; leave `ema` out")
         return random_model(config, RANDOM_SEED).to(device).eval()
-    where = str(files.weights)
-    checkpoint = read_checkpoint(files.weights)
-    check_stated_rate(checkpoint.config, config.sample_rate, where)
+    model = filled(lambda: LatentDiffusion(config), files.weights, DIFFUSION, ema, config.sample_rate)
+    return model.to(device)
+
+
+N = TypeVar("N", bound=nn.Module)
+
+
+def filled(build: Callable[[], N], weights: Path, wrapper: Wrapper, ema: bool | None, sample_rate: int) -> N:
+    """What `build` makes, in evaluation mode, with a file's tensors; `ema` as for `load_model`.
+
+    wrapper: the names of the script that would have trained it. Raises CheckpointError if the file is for
+    another sample rate or does not fit.
+    """
+    where = str(weights)
+    checkpoint = read_checkpoint(weights)
+    check_stated_rate(checkpoint.config, sample_rate, where)
     with WithoutWeights():
-        model = LatentDiffusion(config)
-    load_state(model, unwrapped(checkpoint.tensors, DIFFUSION, ema, where), where)
-    return model.to(device).eval()
+        network = build()
+    load_state(network, unwrapped(checkpoint.tensors, wrapper, ema, where), where)
+    return network.eval()
 
 
 def build_model(config: ModelConfig, seed: int) -> LatentDiffusion:
@@ -142,22 +156,9 @@ def weights_digest(path: str | Path) -> str:
     Of a training checkpoint it covers live and averaged weights alike; of `random/`, the seed.
     """
     files = model_files(path)
-    with files.config.open("rb") as file:
-        digest = hashlib.sha256(hashlib.file_digest(file, "sha256").digest())
-    digest.update(f"random {RANDOM_SEED}".encode() if files.weights is None else _digest(files.weights))
+    digest = hashlib.sha256(cached_digest(files.config))
+    digest.update(f"random {RANDOM_SEED}".encode() if files.weights is None else cached_digest(files.weights))
     return digest.hexdigest()
-
-
-def _digest(path: Path) -> bytes:
-    status = path.stat()
-    return _digest_of(path.absolute(), status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=64)
-def _digest_of(path: Path, inode: int, size: int, changed: int) -> bytes:
-    """Gigabytes are read once in a process, as long as the file stays the one that it was."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:

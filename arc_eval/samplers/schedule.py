@@ -7,20 +7,35 @@ from torch import Tensor
 
 from arc_eval.flow import time_of_log_snr
 
+END = 2.0
+"""The log-SNR after which the official schedule jumps to the data."""
 
-def log_snr_times(steps: int, sigma_max: float = 1.0) -> Tensor:
-    """float32[steps + 1], evenly spaced in log-SNR from -6 to 2; the ends are exactly sigma_max and 0.
+ONWARDS = 4.0
+"""How far a start near that end or beyond it is followed: half of what the official schedule spans."""
 
-    Below 1, sigma_max is where a partly noised clip starts (style transfer), and spacing begins at
-    its own log-SNR. Raises ValueError unless steps >= 1 and 0 < sigma_max <= 1.
-    Source: stable-audio-tools, `sample_rf`.
+
+def log_snr_times(steps: int, sigma_max: float = 1.0, start: float = -6.0) -> Tensor:
+    """float32[steps + 1], evenly spaced in log-SNR from `start` to 2; the ends are exactly sigma_max and 0.
+
+    Below 1, sigma_max is where a partly noised clip begins (style transfer), and spacing begins at its own
+    log-SNR in place of `start`. With so little noise that this is 2 or more (sigma_max below 0.12), the
+    official times stand still or rise, and a sampler would add noise that it never takes out; there they
+    go on to a log-SNR of 4 more than the first, and fall like all others.
+    Raises ValueError unless steps >= 1 and 0 < sigma_max <= 1. Source: stable-audio-tools, `sample_rf`.
     """
     _refuse_no_steps(steps)
     if not 0 < sigma_max <= 1:
         raise ValueError(f"sigma_max must lie in (0, 1], not {sigma_max}")
     # The 1e-6 is the official code's; it moves the start by less than float32 can show.
-    start = -6.0 if sigma_max == 1 else math.log((1 - sigma_max) / sigma_max + 1e-6)
-    times = time_of_log_snr(torch.linspace(start, 2.0, steps + 1, dtype=torch.float64))
+    first = start if sigma_max == 1 else math.log((1 - sigma_max) / sigma_max + 1e-6)
+    official = _even_log_snr(steps, sigma_max, first, END)
+    if bool((official.diff() < 0).all()):
+        return official
+    return _even_log_snr(steps, sigma_max, first, max(END, first + ONWARDS))
+
+
+def _even_log_snr(steps: int, sigma_max: float, first: float, last: float) -> Tensor:
+    times = time_of_log_snr(torch.linspace(first, last, steps + 1, dtype=torch.float64))
     times[0], times[-1] = sigma_max, 0.0
     return times.float()
 

@@ -29,7 +29,7 @@ class Local:
     """Runs and times generators in this process."""
 
     def __init__(self, device: str, threads: int) -> None:
-        self.device = _device(device)
+        self.device = usable_device(device)
         self.threads = threads
 
     def machine(self) -> Machine:
@@ -71,7 +71,8 @@ class Settings(contracts.Settings):
         return Local(self.device, self.threads or available_cores())
 
 
-def _device(name: str) -> torch.device:
+def usable_device(name: str) -> torch.device:
+    """The device of that name. Raises SuiteError if there is none, or PyTorch cannot compute on it."""
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

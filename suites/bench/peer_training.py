@@ -1,8 +1,8 @@
 """Times arc_eval's ARC post-training beside the reference implementation's, on this CPU, in one run.
 
 Each system lives in a process of its own and trains for real: a step of the generator and one of the
-discriminator, then it is the next system's turn. Losses and gradient norms must stay equal, round after
-round, or nothing is written.
+discriminator, then it is the next system's turn. Losses and gradient norms must stay equal, pair after
+pair, or nothing is written.
 
     python suites/bench/peer_training.py ENVIRONMENT [--rounds 10] [--full] [--also KEY=VALUE]
 """
@@ -24,6 +24,8 @@ from peer.summary import Comparison, Round, relative_error
 from peer.training_material import FULL, Size, prepare
 
 THEIRS, OURS = REFERENCE.replace("==", " "), "arc_eval"
+Ran = tuple[dict[str, dict[str, Any]], dict[str, list[dict[str, Any]]]]
+"""By system: what it said of itself, and its answer to every pair of steps."""
 
 
 def main() -> int:
@@ -39,7 +41,11 @@ def arguments() -> argparse.Namespace:
     made = parser(__doc__ or "", "peer-training")
     add = made.add_argument
     add("--batch", type=int, default=4, help="clips")
-    add("--full", action="store_true", help="the official 341 million parameters; wants 24 GB of memory")
+    add(
+        "--full",
+        action="store_true",
+        help="the official 341 million parameters, one system after the other; wants 20 GB of memory",
+    )
     for name, default in asdict(Size()).items():
         add(f"--{name}", type=int, default=default)
     add(
@@ -54,22 +60,48 @@ def arguments() -> argparse.Namespace:
 
 
 def compare(asked: argparse.Namespace, scratch: Path) -> Comparison:
-    """Makes the material, starts the systems, lets them train in turn."""
+    """Makes the material, lets every system train, compares what they logged."""
     python = reference_python(asked.environment)
     size = FULL if asked.full else Size(**{name: getattr(asked, name) for name in asdict(Size())})
     prepare(size, asked.batch, asked.rounds, scratch)
-    with ExitStack() as running:
-        started = {
-            name: start(program, scratch / f"{number}.log", asked.threads, running)
-            for number, (name, program) in enumerate(programs(python, scratch, asked).items())
-        }
-        # arc_eval starts first, to leave its discriminator's head; the table begins with the reference.
-        systems = {name: started[name] for name in (THEIRS, *started)}
-        rounds = [play(systems, pair, scratch) for pair in range(asked.rounds + 1)]
-        facts = {name: worker.facts for name, worker in systems.items()}
-    setting = {**asdict(size), "batch": asked.batch, **machine(asked.threads)}
+    systems = programs(python, scratch, asked)
+    run = one_by_one if asked.full else in_turn
+    facts, costs = run(systems, range(asked.rounds + 1), scratch, asked.threads)
+    order = (THEIRS, *systems)  # arc_eval started first, to leave what the others need
+    rounds = [judged({name: costs[name][pair] for name in order}) for pair in range(asked.rounds + 1)]
+    setting = {
+        **asdict(size),
+        "batch": asked.batch,
+        "systems": "one after the other" if asked.full else "in turn",
+        **machine(asked.threads),
+    }
     inexact = tuple(name for name in systems if "precision=" in name)
-    return Comparison(setting, facts, rounds[0], rounds[1:], ("generator", "discriminator"), inexact)
+    known = {name: facts[name] for name in order}
+    return Comparison(setting, known, rounds[0], rounds[1:], ("generator", "discriminator"), inexact)
+
+
+def in_turn(programs: Mapping[str, Program], pairs: range, scratch: Path, threads: int | None) -> Ran:
+    """All systems stand ready; each pair of steps is every system's before the next pair begins."""
+    with ExitStack() as running:
+        workers: dict[str, Worker] = {}
+        for name, program in programs.items():
+            workers[name] = start(program, scratch / f"{len(workers)}.log", threads, running)
+        costs: dict[str, list[dict[str, Any]]] = {name: [] for name in programs}
+        for pair in pairs:
+            for name, worker in workers.items():
+                costs[name].append(worker.ask(pair=pair))
+        return {name: worker.facts for name, worker in workers.items()}, costs
+
+
+def one_by_one(programs: Mapping[str, Program], pairs: range, scratch: Path, threads: int | None) -> Ran:
+    """A system ends before the next begins: two of full size do not fit a machine of 24 GB together."""
+    facts: dict[str, dict[str, Any]] = {}
+    costs: dict[str, list[dict[str, Any]]] = {}
+    for name, program in programs.items():
+        found, answers = in_turn({name: program}, pairs, scratch, threads)
+        facts |= found
+        costs |= answers
+    return facts, costs
 
 
 def programs(python: Path, scratch: Path, asked: argparse.Namespace) -> dict[str, Program]:
@@ -87,17 +119,10 @@ def programs(python: Path, scratch: Path, asked: argparse.Namespace) -> dict[str
     return found
 
 
-def play(systems: Mapping[str, Worker], pair: int, scratch: Path) -> Round:
-    """Two steps of each system on what arc_eval draws for them."""
-    inputs = scratch / "inputs.safetensors"
-    systems[OURS].ask(pair=pair, draw=str(inputs))
-    costs = {
-        name: worker.ask(pair=pair, **({"inputs": str(inputs)} if name.startswith(THEIRS) else {}))
-        for name, worker in systems.items()
-    }
+def judged(costs: Mapping[str, Mapping[str, Any]]) -> Round:
+    """A round of every system, with how far its losses and norms are from the reference's."""
     expected = costs[THEIRS]["figures"]
-    others = list(systems)[1:]
-    return Round(costs, {name: worst(costs[name]["figures"], expected) for name in others})
+    return Round(costs, {name: worst(costs[name]["figures"], expected) for name in list(costs)[1:]})
 
 
 def worst(figures: Mapping[str, Any], expected: Mapping[str, Any]) -> float:

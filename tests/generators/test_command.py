@@ -223,6 +223,48 @@ def test_identity_changes_with_what_decides_a_clip_and_not_with_where_it_lies(tm
     assert len({json.dumps(dict(other), sort_keys=True) for other in [identity, *others]}) == 7
 
 
+@pytest.mark.parametrize(
+    "command",
+    [f"{sys.executable} gen.py", f"{sys.executable} sub/../gen.py --steps 4", "./gen.py", "gen.py"],
+)
+def test_one_command_in_two_folders_is_two_programs_unless_their_content_is_one(command: str, tmp_path: Path):
+    def identity(folder: Path, **changes: Any) -> dict[str, str]:
+        return dict(generator(command=command, cwd=folder, **changes).identity())
+
+    folders = [tmp_path / name for name in "abc"]
+    for folder, text in zip(folders, ("# one", "# two", "# one"), strict=True):
+        (folder / "sub").mkdir(parents=True)
+        (folder / "gen.py").write_text(f"#!{sys.executable}\n{text}\n")
+        (folder / "gen.py").chmod(0o755)
+    on_path = [{"env": {"PATH": str(folder)}} if command == "gen.py" else {} for folder in folders]
+    found = [identity(folder, **env) for folder, env in zip(folders, on_path, strict=True)]
+    for each in found:
+        each.pop("env")
+    assert found[0] == found[2] != found[1]
+    assert str(tmp_path) not in json.dumps(found)
+
+
+def test_a_file_is_the_same_by_its_absolute_path(tmp_path: Path):
+    (tmp_path / "gen.py").write_text("# one")
+    there = generator(command=[sys.executable, str(tmp_path / "gen.py")]).identity()
+    assert generator(command=[sys.executable, "gen.py"], cwd=tmp_path).identity() == there
+
+
+def test_files_are_seen_from_the_programs_own_folder(tmp_path: Path):
+    (tmp_path / "weights").write_bytes(b"1")
+    relative = generator(files=["weights"], cwd=tmp_path).identity()
+    assert relative == generator(files=[tmp_path / "weights"], cwd=tmp_path).identity()
+    with pytest.raises(DataError, match=r"weights: no such file; is `files` right?"):
+        generator(files=["weights"])
+
+
+def test_a_program_of_this_machine_is_its_name_and_a_long_word_is_no_file(tmp_path: Path):
+    script = f"# {'x' * 5000}"
+    (tmp_path / "sh").write_text("never run")  # not the program: that is found by PATH
+    written = generator(command=["sh", "-c", script], cwd=tmp_path).identity()["command"]
+    assert json.loads(written) == ["sh", "-c", script]
+
+
 def test_a_command_may_be_one_string_as_in_a_shell():
     written = shlex.join([sys.executable, str(PROGRAM), "two words"])
     assert Settings(**options(command=written)).command == (sys.executable, str(PROGRAM), "two words")

@@ -1,5 +1,6 @@
 """A clip is decided by its prompt, its seed and the settings: by nothing else."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors.torch import load_file
 from tiny_suites import SECONDS, save_random_model
 
+from arc_eval import registry
 from arc_eval.dsp import write_audio
-from arc_eval.errors import CheckpointError, DataError
+from arc_eval.errors import CheckpointError, DataError, SuiteError
 from arc_eval.generators.latent import LatentGenerator, Settings
 from arc_eval.generators.onednn import OneDnnLinear, available
 from arc_eval.generators.sampling import KINDS
@@ -126,8 +129,31 @@ def test_every_stage_is_reported_and_each_step_once(
         assert seen == ["text", *["step"] * steps, "decode"]
 
 
-def test_everything_that_decides_a_clip_is_in_the_identity(model: Path, tmp_path: Path):
+def trained(model: Path, folder: Path) -> Path:
+    """The model as a training script leaves it: live weights and their average."""
+    folder.mkdir()
+    (folder / "model_config.json").write_bytes((model / "model_config.json").read_bytes())
+    live = load_file(model / "model.safetensors")
+    mean = {f"diffusion_ema.ema_{name}": tensor for name, tensor in live.items() if name.startswith("model.")}
+    state = {**{f"diffusion.{name}": tensor for name, tensor in live.items()}, **mean}
+    torch.save({"state_dict": state}, folder / "model.ckpt")
+    return folder
+
+
+def listed(folder: Path, first: str, second: str) -> Path:
+    """A folder of two sounds, and a list that says which prompt's they are."""
+    folder.mkdir()
+    for level, file in enumerate(("1.wav", "2.wav")):
+        write_audio(folder / file, torch.full((2, 100), 0.1 * level), 8000)
+    (folder / "metadata.csv").write_text(f"file_name,id\n1.wav,{first}\n2.wav,{second}\n")
+    return folder
+
+
+def test_everything_that_decides_a_clip_is_in_the_identity(model: Path, v_model: Path, tmp_path: Path):
     other = save_random_model(tmp_path / "other", seed=1)
+    checkpoint = {"weights": str(trained(model, tmp_path / "trained"))}
+    sde = {"weights": str(v_model), "sampler": "dpmpp-3m-sde"}
+    folders = [listed(tmp_path / "ab", "a", "b"), listed(tmp_path / "ba", "b", "a")]
     beginnings = [tmp_path / "a.wav", tmp_path / "b.wav"]
     for level, file in enumerate(beginnings):
         write_audio(file, torch.full((2, 100), 0.1 * level), 8000)
@@ -139,6 +165,14 @@ def test_everything_that_decides_a_clip_is_in_the_identity(model: Path, tmp_path
         {"steps": 3},
         {"guidance": 2.0},
         {"sampler": "dpmpp-2m"},
+        {"sampler": {"kind": "euler", "log_snr_start": -6.2}},
+        {**sde},
+        {**sde, "sampler": {"kind": "dpmpp-3m-sde", "eta": 0.5}},
+        {**sde, "sampler": {"kind": "dpmpp-3m-sde", "sigma_min": 0.2}},
+        {**sde, "sampler": {"kind": "dpmpp-3m-sde", "sigma_max": 80.0}},
+        {**sde, "sampler": {"kind": "dpmpp-3m-sde", "rho": 2.0}},
+        {**checkpoint, "ema": True},
+        {**checkpoint, "ema": False},
         {"guidance": 2.0, "guidance_interval": (0.2, 0.8)},
         {"guidance": 2.0, "guidance_rescale": 0.5},
         {"guidance": 2.0, "apg": 1.0},
@@ -146,6 +180,8 @@ def test_everything_that_decides_a_clip_is_in_the_identity(model: Path, tmp_path
         {"init_audio": beginnings[0], "init_level": 0.5},
         {"init_audio": beginnings[1], "init_level": 0.5},
         {"init_audio": beginnings[0], "init_level": 0.4},
+        {"init_audio": folders[0], "init_level": 0.5},
+        {"init_audio": folders[1], "init_level": 0.5},
         {"dtype": "bfloat16"},
         {"decoder_dtype": "bfloat16"},
         {"batch": 2},
@@ -218,6 +254,48 @@ def test_weights_of_another_rate_than_expected_are_refused(model: Path):
     assert generator(model, sample_rate=8000).sample_rate == 8000
     with pytest.raises(CheckpointError, match=r"makes audio at 8000 Hz, but sample_rate asks for 44100 Hz"):
         generator(model, sample_rate=44100)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"guidance_interval": (0.8, 0.2)}, "0 <= low < high <= 1, not 0.8, 0.2"),
+        ({"guidance_interval": (0.2, 0.2)}, "0 <= low < high <= 1"),
+        ({"guidance_interval": (-0.1, 0.5)}, "0 <= low < high <= 1"),
+        ({"guidance_interval": (0.5, 1.1)}, "0 <= low < high <= 1"),
+        ({"guidance_interval": (0.5, math.inf)}, "finite"),
+        ({"guidance": math.nan}, "finite"),
+        ({"guidance": math.inf}, "finite"),
+        ({"apg": math.nan}, "finite"),
+        ({"sampler": {"kind": "dpmpp-3m-sde", "sigma_min": 500.0}}, "sigma_min must lie below sigma_max"),
+        ({"sampler": {"kind": "dpmpp-3m-sde", "sigma_max": 0.2}}, "sigma_min must lie below sigma_max"),
+        ({"sampler": {"kind": "dpmpp-2m-sde", "sigma_max": math.inf}}, "finite"),
+        ({"sampler": {"kind": "dpmpp-2m-sde", "eta": math.nan}}, "finite"),
+        ({"sampler": {"kind": "euler", "log_snr_start": 1.0}}, "less than or equal to 0"),
+    ],
+)
+def test_numbers_that_cannot_be_meant_are_refused_before_anything_is_loaded(
+    options: dict[str, object], said: str
+):
+    data = {"weights": "nowhere", "sampler": "euler", "steps": 2, "guidance": 2.0, **options}
+    with pytest.raises(SuiteError, match=said):
+        registry.settings("generators", {"kind": "latent", **data}, "suite.yaml: generators.x")
+
+
+@pytest.mark.parametrize(
+    ("sampler", "near"),
+    [
+        ({"kind": "dpmpp-3m-sde", "sigma_mim": 0.1}, "did you mean 'sigma_min'"),
+        ({"kind": "dpmpp-3m-sde", "weihgts": 0.1}, "known: eta, kind, rho, sigma_max, sigma_min$"),
+        ({"kind": "ddim", "zzz": 1}, "known: eta, kind$"),
+    ],
+)
+def test_an_unknown_option_of_a_sampler_is_answered_with_that_samplers_own(
+    sampler: dict[str, object], near: str
+):
+    data = {"kind": "latent", "weights": "nowhere", "steps": 2, "sampler": sampler}
+    with pytest.raises(SuiteError, match=near):
+        registry.settings("generators", data, "suite.yaml: generators.x")
 
 
 @pytest.mark.parametrize("sampler", ["ddim", {"kind": "dpmpp-3m-sde", "eta": 0.5, "sigma_max": 80.0}])

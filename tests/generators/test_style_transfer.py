@@ -1,5 +1,8 @@
 """Style transfer: at level 0 the clip itself, through the autoencoder; at level 1 nothing of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from torch import Tensor
 from arc_eval.dsp import read_audio, write_audio
 from arc_eval.errors import AudioError, DataError
 from arc_eval.generators.latent import LatentGenerator, Settings
+from arc_eval.generators.sampling import Noise, Start
 from arc_eval.models.weights import load_model
 from arc_eval.records.prompt import Prompt
 
@@ -62,18 +66,86 @@ def test_level_1_ignores_the_clip(models: dict[str, Path], tone: Path, sampler: 
     assert torch.equal(with_clip.generate(PROMPTS, SEEDS).samples, without.generate(PROMPTS, SEEDS).samples)
 
 
+def distance(model: Path, sampler: str, tone: Path, level: float, steps: int = 4) -> float:
+    """How far a clip made at a level is from the clip that it began with, through the autoencoder."""
+    made = generator(model, sampler, init_audio=tone, init_level=level, steps=steps)
+    found = made.generate(PROMPTS[:1], SEEDS[:1]).samples[0]
+    expected = through_autoencoder(model, read_audio(tone)[0])
+    return float((found - expected).norm() / expected.norm())
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_the_more_noise_the_less_of_the_clip_is_left(models: dict[str, Path], tone: Path, sampler: str):
-    expected = through_autoencoder(models[sampler], read_audio(tone)[0])
-    distances = [
-        float(
-            (generator(models[sampler], sampler, init_audio=tone, init_level=level)
-             .generate(PROMPTS[:1], SEEDS[:1]).samples[0] - expected).norm()
-        )
-        for level in (0.01, 0.2, 0.6)
-    ]  # fmt: skip
+    distances = [distance(models[sampler], sampler, tone, level) for level in (0.001, 0.01, 0.1, 0.6)]
     assert distances == sorted(distances)
-    assert distances[0] < 0.2 * distances[-1]
+    assert distances[1] < 0.1 * distances[-1]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 20])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_clip_itself_is_what_less_and_less_noise_leads_to(
+    models: dict[str, Path], tone: Path, sampler: str, steps: int
+):
+    """In proportion to the level: nothing is put on that is not taken out again."""
+    for level in (1e-2, 1e-4, 1e-6, 1e-12):
+        assert distance(models[sampler], sampler, tone, level, steps) < 10 * level + 1e-5
+
+
+@pytest.mark.parametrize("steps", [1, 2, 100])
+@pytest.mark.parametrize("level", [0.01, 0.119, 0.185, 0.1856, 0.3])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_step_is_taken_and_each_at_less_noise_than_the_last(
+    models: dict[str, Path], tone: Path, sampler: str, level: float, steps: int
+):
+    """Stable Audio Open 1.0's sigma_min of 0.3 is the level 0.1855, rectified flow's last log-SNR 0.1192."""
+    made = generator(models[sampler], sampler, init_audio=tone, init_level=level, steps=steps)
+    times: list[float] = []
+
+    def velocity(x: Tensor, t: Tensor) -> Tensor:
+        times.append(float(t))
+        return torch.zeros_like(x)
+
+    noise = Noise(SEEDS[:1], (4, 8), "cpu")
+    start = Start(torch.ones(1, 4, 8), level)
+    assert made.settings.sampler.sample(velocity, noise, steps, start).isfinite().all()
+    assert len(times) == steps
+    assert times[0] == pytest.approx(level, rel=1e-5)
+    assert all(later < now for now, later in pairwise(times))
+
+
+def watched(made: LatentGenerator, *lengths: int) -> list[int]:
+    """How many clips the encoder sees at a time, call by call, while clips are made."""
+    seen: list[int] = []
+    encode = made.model.encode
+    made.model.encode = lambda audio: (seen.append(len(audio)), encode(audio))[1]  # type: ignore[method-assign]
+    for length in lengths:
+        prompts = [Prompt(f"p{i}", "a bell", SECONDS) for i in range(length)]
+        made.generate(prompts, list(range(length)))
+    return seen
+
+
+def test_a_file_is_encoded_once_in_a_call_and_not_at_all_at_level_1(models: dict[str, Path], tone: Path):
+    for batch in (1, 2):
+        made = generator(models["euler"], "euler", init_audio=tone, init_level=0.5, batch=batch)
+        assert watched(made, 3, 1) == [1, 1]
+    assert watched(generator(models["euler"], "euler", init_audio=tone, init_level=1.0), 3) == []
+
+
+@pytest.mark.parametrize(
+    ("level", "stages"),
+    [(0.0, ["encode", "decode"]), (0.5, ["encode", "text", *["step"] * 4, "decode"]), (1.0, None)],
+)
+def test_encoding_is_a_stage(models: dict[str, Path], tone: Path, level: float, stages: list[str] | None):
+    seen: list[str] = []
+
+    @contextmanager
+    def stage(name: str) -> Iterator[None]:
+        seen.append(name)
+        yield
+
+    made = generator(models["euler"], "euler", init_audio=tone, init_level=level)
+    made.generate(PROMPTS[:1], SEEDS[:1], stage=stage)
+    assert seen == (stages or ["text", *["step"] * 4, "decode"])
 
 
 def test_a_folder_gives_each_prompt_its_own_clip(models: dict[str, Path], tmp_path: Path):

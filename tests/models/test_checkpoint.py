@@ -14,6 +14,7 @@ from torch import Tensor
 
 from arc_eval.errors import CheckpointError
 from arc_eval.models.checkpoint import check_stated_rate, read_checkpoint, read_tensors
+from arc_eval.models.pickles import asked_for
 
 Write = Callable[[Any, Path], object]
 
@@ -120,6 +121,65 @@ def test_a_pickle_with_code_in_it_is_refused_and_not_run(
     with pytest.raises(CheckpointError, match="none was run"):
         read_checkpoint(tmp_path / "plain.pt")
     assert not trace.exists()
+
+
+PROTOCOLS = range(6)
+WRITERS: dict[str, Callable[[Any, Path, int], object]] = {
+    "bare": lambda content, path, protocol: path.write_bytes(pickle.dumps(content, protocol)),
+    "zip": lambda content, path, protocol: torch.save(content, path, pickle_protocol=protocol),
+    "before 1.6": lambda content, path, protocol: torch.save(
+        content, path, pickle_protocol=protocol, _use_new_zipfile_serialization=False
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("form", WRITERS)
+def test_code_in_a_pickle_of_any_protocol_is_refused_by_name_and_not_run(
+    form: str, protocol: int, tensors: dict[str, Tensor], tmp_path: Path
+) -> None:
+    trace, path = tmp_path / "trace", tmp_path / "model.ckpt"
+    for bomb, name in ((Command(trace), r"(posix|nt)\.system"), (Bomb(trace), r"pathlib\.|getattr")):
+        WRITERS[form]({"state_dict": {**tensors, "x": bomb}}, path, protocol)
+        with pytest.raises(
+            CheckpointError, match=rf"model\.ckpt: refused: .* asks for .*({name}).*none was run"
+        ):
+            read_checkpoint(path)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_code_before_bytes_that_make_no_sense_is_refused_all_the_same(protocol: int, tmp_path: Path) -> None:
+    path = tmp_path / "model.ckpt"
+    path.write_bytes(pickle.dumps(Command(tmp_path / "trace"), protocol) + b"\xff and more")
+    with pytest.raises(CheckpointError, match=r"refused: .* asks for (posix|nt)\.system"):
+        read_checkpoint(path)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("form", ["zip", "before 1.6"])
+def test_tensors_in_another_pickle_protocol_load_or_say_what_to_do(
+    form: str, protocol: int, tensors: dict[str, Tensor], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.ckpt"
+    WRITERS[form]({"state_dict": tensors, "seen": {1, 2}, "shape": torch.Size([2])}, path, protocol)
+    if protocol in (2, 3):
+        assert read_tensors(path).keys() == tensors.keys()
+    else:
+        with pytest.raises(
+            CheckpointError, match=r"is whole, but not in the pickle protocol .*save it again"
+        ):
+            read_checkpoint(path)
+
+
+def test_a_name_whose_parts_are_recalled_is_found() -> None:
+    """A pickle may remember a string and come back to it, so that the name stands nowhere in one piece."""
+    direct = io.BytesIO(pickle.dumps(print, 4))
+    recalled = b"\x80\x04\x8c\x08builtins\x94\x8c\x05print\x940" + b"0h\x00h\x01\x93."
+    assert list(asked_for(direct)) == list(asked_for(io.BytesIO(recalled))) == ["builtins.print"]
+    assert pickle.loads(recalled) is print
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -105,6 +105,19 @@ def test_rotation_keeps_lengths_and_depends_on_distance_alone() -> None:
     assert torch.equal(turned_query[..., 32:], query[..., 32:])
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_positions_stay_exact_in_a_model_of_any_precision(
+    small_model: LatentDiffusion, dtype: torch.dtype
+) -> None:
+    exact = Rotary(64)(1024)
+    assert torch.equal(Rotary(64).to(dtype)(1024).cosine, exact.cosine)
+    rotary = small_model.to(dtype).dit.transformer.rotary_pos_emb
+    assert isinstance(rotary, Rotary)
+    assert torch.equal(rotary(1024).sine, exact.sine)
+    assert {buffer.dtype for buffer in rotary.buffers()} == {torch.float32}
+    assert rotary.to("meta").inv_freq.is_meta
+
+
 def test_attention_without_readable_context_elsewhere_returns_the_one_value() -> None:
     value = torch.randn(1, 1, 4, 8, generator=torch.Generator().manual_seed(4))
     readable = torch.tensor([False, False, True, False])[None, None, None]

@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from arc_eval.errors import CheckpointError
 from arc_eval.models.diffusion import LatentDiffusion
 from arc_eval.models.export import export_model
 from arc_eval.models.files import model_files
@@ -69,7 +71,18 @@ def test_a_training_checkpoint_is_exported_as_the_weights_that_were_asked_for(
     assert_same(load_model(tmp_path / "False"), small_model)
 
 
-def test_random_weights_can_be_exported(tmp_path: Path, small_model: LatentDiffusion) -> None:
+def test_random_weights_with_a_random_text_encoder_are_not_exported(
+    tmp_path: Path, small_config: dict[str, Any]
+) -> None:
+    conditioning = small_config["model"]["conditioning"]["configs"]
+    conditioning[0] = {"id": "prompt", "type": "t5", "config": {"t5_model_name": "t5-small"}}
+    (tmp_path / "mine.json").write_text(json.dumps(small_config))
+    with pytest.raises(CheckpointError, match=r"mine\.json: not exported: .* random T5"):
+        export_model(f"random/{tmp_path / 'mine.json'}", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_random_weights_without_one_can_be_exported(tmp_path: Path, small_model: LatentDiffusion) -> None:
     save_model(small_model, tmp_path, {})
     path = f"random/{tmp_path / 'model_config.json'}"
     export_model(path, tmp_path / "out")

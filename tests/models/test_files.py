@@ -123,7 +123,7 @@ class Hub:
             blob.write_text("")
             (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
             (snapshot / name).symlink_to(blob)
-        (place / "refs").mkdir(exist_ok=True)
+        (place / "refs" / revision).parent.mkdir(parents=True, exist_ok=True)
         (place / "refs" / revision).write_text(self.commit)
         return snapshot
 
@@ -161,6 +161,17 @@ def test_a_file_of_the_hub_takes_its_own_configuration_or_the_usual_one(hub: Hub
     assert (base.weights, base.config) == (snapshot / names[0], snapshot / names[1])
     other = model_files("hf://owner/name@v1/sub/x.ckpt")
     assert (other.weights, other.config) == (snapshot / "sub/x.ckpt", snapshot / "sub/model_config.json")
+
+
+@pytest.mark.parametrize(
+    ("written", "revision"),
+    [("refs/pr/12", "refs/pr/12"), ("refs%2Fpr%2F12", "refs/pr/12"), ("fix%2Fema", "fix/ema"), ("v1", "v1")],
+)
+def test_a_revision_may_have_slashes_in_it(written: str, revision: str, hub: Hub) -> None:
+    names = ("model.safetensors", "model_config.json", "sub/x.ckpt", "sub/model_config.json")
+    snapshot = hub.holds("owner/name", *names, revision=revision)
+    assert model_files(f"hf://owner/name@{written}").weights == snapshot / "model.safetensors"
+    assert model_files(f"hf://owner/name@{written}/sub/x.ckpt").weights == snapshot / "sub/x.ckpt"
 
 
 def test_what_is_not_cached_is_not_fetched_offline(hub: Hub) -> None:

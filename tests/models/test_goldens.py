@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from arc_eval.errors import CheckpointError
+from arc_eval.generators.precision import exact_convolutions
 from arc_eval.models.checkpoint import read_tensors
 from arc_eval.models.conditioning import Conditioning
 from arc_eval.models.config import load_config
@@ -126,6 +127,19 @@ def test_ten_guided_euler_steps_equal_the_official_ones(small: Golden) -> None:
 def test_ten_guided_dpmpp_steps_equal_the_official_ones(small: Golden) -> None:
     found = dpmpp_2m(small.velocity(4.0), small.io["x"], log_snr_times(10))
     assert_same(found, small.io["dpmpp10_cfg4.out"])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_on_cuda_encoder_network_sampler_and_decoder_equal_the_official_ones(shared: Path) -> None:
+    golden = read(shared / "golden" / "small-mini")
+    here = Golden(golden.model.to("cuda"), {name: tensor.cuda() for name, tensor in golden.io.items()})
+    io, model = here.io, here.model
+    with exact_convolutions("cuda"):
+        assert_same(here.velocity(4.0)(io["x"], io["t"]), io["dit.out_cfg4"])
+        assert_same(euler(here.velocity(4.0), io["x"], log_snr_times(10).cuda()), io["euler10_cfg4.out"])
+        model.autoencoder.prepare(16, torch.float32)
+        assert_same(model.autoencoder.encode(io["vae.audio"]), io["vae.mean"])
+        assert_same(model.decode(io["vae.latent"]), io["vae.decoded"])
 
 
 def test_a_checkpoint_without_the_text_projection_is_refused_by_name(shared: Path) -> None:

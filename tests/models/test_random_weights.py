@@ -69,7 +69,9 @@ def test_a_random_model_with_t5_needs_no_download(small_config: dict[str, Any], 
     t5 = {"id": "prompt", "type": "t5", "config": {"t5_model_name": "t5-small", "max_length": 6}}
     small_config["model"]["conditioning"]["configs"][0] = t5
     (tmp_path / "t5.json").write_text(json.dumps(small_config))
-    cross = load_model(f"random/{tmp_path / 't5.json'}").condition([Prompt("a", "a dog barks", 1.0)]).cross
+    model = load_model(f"random/{tmp_path / 't5.json'}")
+    cross = model.condition([Prompt("a", "a dog barks", 1.0)]).cross
     assert cross.shape == (1, 7, 16)
     assert torch.isfinite(cross).all()
     assert cross[0, 0].any()
+    assert model.conditioner.identity().items() >= {"prompt.t5": "t5-small", "prompt.seed": "0"}.items()

@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from torch import Tensor, nn
 from arc_eval.errors import CheckpointError
 from arc_eval.models import t5, t5_encoder, t5_pretrained
 from arc_eval.models.conditioning import Conditioner
-from arc_eval.models.config import T5_CHANNELS, ConditioningConfig, DiffusionConfig, T5Config
+from arc_eval.models.config import ConditioningConfig, DiffusionConfig, T5Config
 from arc_eval.models.t5 import KEPT, T5, TextStates, pretrained_t5, random_t5
-from arc_eval.models.t5_encoder import ARCHITECTURES, END, PAD, UNKNOWN, VOCABULARY
+from arc_eval.models.t5_architectures import ARCHITECTURES
+from arc_eval.models.t5_encoder import END, PAD, UNKNOWN, VOCABULARY
 from arc_eval.records.prompt import Prompt
 
 LENGTH = 12
@@ -227,6 +229,9 @@ class Counting:
         states = lengths[:, None, None].expand(-1, max_length, self.channels)
         return TextStates(states, torch.ones(len(texts), max_length, dtype=torch.bool, device=device))
 
+    def identity(self) -> dict[str, str]:
+        return {"counts": "letters"}
+
 
 @pytest.fixture
 def counting() -> Counting:
@@ -335,6 +340,38 @@ def test_the_seconds_token_follows_the_captions_tokens(counting: Counting) -> No
     assert found.cross[:, 5].equal(found.global_)
 
 
+# --- what decides the states ---------------------------------------------------------------------------
+
+
+def test_the_files_of_the_encoder_are_its_identity_and_are_not_loaded_for_it(
+    conditioner: T5, cached: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without_loading:
+        without_loading.setattr(t5_pretrained, "load_encoder", None)
+        before = dict(conditioner.identity())
+    assert before["t5"] == "t5-base"
+    assert pretrained_t5.cache_info().currsize == 0
+    conditioner(prompts(SHORT))
+    assert conditioner.identity() == before
+    for file in ("tokenizer.json", "config.json", "model.safetensors"):
+        (cached / file).write_bytes((cached / file).read_bytes() + b" ")
+        changed = dict(conditioner.identity())
+        assert changed != before, file
+        before = changed
+
+
+def test_seed_size_and_library_are_the_identity_of_a_random_encoder() -> None:
+    identities = [
+        t5_encoder.random_identity(name, seed) for name in ("t5-small", "t5-base") for seed in (0, 1)
+    ]
+    assert len({tuple(each.items()) for each in identities}) == 4
+    assert all(each["transformers"] == version("transformers") for each in identities)
+
+
+def test_an_encoder_that_is_given_speaks_for_itself(remembering: T5) -> None:
+    assert remembering.identity() == {"counts": "letters"}
+
+
 # --- what can be wrong ---------------------------------------------------------------------------------
 
 
@@ -373,8 +410,8 @@ def test_tensors_that_do_not_fit_are_listed(cached: Path) -> None:
     tensors["extra.weight"] = torch.ones(3)
     save_file(tensors, cached / "model.safetensors")
     refused(
-        r"(?s)missing: encoder\.block\.1\.layer\.0\.SelfAttention\.k\.weight.*unexpected: extra\.weight"
-        r".*misshapen: encoder\.final_layer_norm\.weight is \[3\], must be \[768\]"
+        r"(?s)missing \(1\): encoder\.block\.1\.layer\.0\.SelfAttention\.k\.w.*unexpected \(1\): extra\.w"
+        r".*misshapen \(1\): encoder\.final_layer_norm\.weight is \[3\], must be \[768\]"
     )
 
 
@@ -409,8 +446,10 @@ def test_the_encoder_of_t5_base_has_the_published_number_of_parameters() -> None
     assert sum(parameter.numel() for parameter in network.parameters()) == 109_628_544
 
 
-def test_every_name_of_the_configuration_has_an_architecture_of_its_width() -> None:
-    assert T5_CHANNELS.items() <= {name: size.channels for name, size in ARCHITECTURES.items()}.items()
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_published_encoder_can_be_named_in_a_configuration(name: str) -> None:
+    made = T5(T5Config(t5_model_name=name, max_length=2), ARCHITECTURES[name].channels)
+    assert isinstance(made.proj_out, nn.Identity)
 
 
 @pytest.mark.usefixtures("few_words")

@@ -99,6 +99,24 @@ def test_what_is_not_known_of_training_stays_for_strict_loading_to_name(
     assert {"diffusion_ema.momentum", "adapter.weight"} <= found.keys()
 
 
+@pytest.mark.parametrize("ema", [None, True, False])
+def test_a_tensor_beside_itself_under_its_own_name_is_refused(
+    ema: bool | None, training: dict[str, Tensor]
+) -> None:
+    name = "model.model.preprocess_conv.weight"
+    training[name] = torch.zeros(1)
+    with pytest.raises(
+        CheckpointError, match=rf"last\.ckpt: .*\n  there twice \(1\): {name} as {name} and diffusion\.{name}"
+    ):
+        unwrapped(training, DIFFUSION, ema, "last.ckpt")
+
+
+def test_an_average_beside_weights_under_their_own_names_is_refused(training: dict[str, Tensor]) -> None:
+    plain = {name.removeprefix("diffusion."): part for name, part in training.items()}
+    with pytest.raises(CheckpointError, match=r"there twice .* as model.* and diffusion_ema\.ema_model\."):
+        unwrapped(plain, DIFFUSION, None, "last.ckpt")
+
+
 @pytest.fixture
 def run(
     small_model: LatentDiffusion, small_config: dict[str, Any], training: dict[str, Tensor], tmp_path: Path

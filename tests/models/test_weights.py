@@ -121,6 +121,16 @@ def test_both_spellings_of_weight_norm_are_read(small_model: LatentDiffusion) ->
         assert torch.equal(tensor, before[name] + 1), name
 
 
+def test_a_tensor_in_both_spellings_is_refused(small_model: LatentDiffusion) -> None:
+    tensors = small_model.autoencoder.state_dict()
+    name = next(name for name in tensors if name.endswith("weight_g"))
+    other = name.replace("weight_g", "parametrizations.weight.original0")
+    with pytest.raises(
+        CheckpointError, match=rf"test: .*\n  there twice \(1\): {name} as {name} and {other}"
+    ):
+        load_state(small_model.autoencoder, {**tensors, other: tensors[name] + 1}, "test")
+
+
 def test_corrupt_weights_are_refused(folder: Path) -> None:
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])

@@ -35,6 +35,38 @@ def test_ends_are_exact() -> None:
     assert times.dtype == torch.float32
 
 
+LEVELS = (1.0, 1 - 1e-9, 0.9, 0.5, 0.2, 0.12, 0.1193, 0.119203, 0.1192, 0.119, 0.1, 0.05, 1e-3, 1e-6, 1e-9)
+"""Noise levels down to none; log-SNR 2, where the official schedule ends, is 0.119203."""
+
+
+@pytest.mark.parametrize("sigma_max", LEVELS)
+def test_times_fall_strictly_at_every_level_and_number_of_steps(sigma_max: float) -> None:
+    for steps in range(1, 51):
+        times = log_snr_times(steps, sigma_max)
+        assert (times.diff() < 0).all(), steps
+        assert times[[0, -1]].tolist() == pytest.approx([sigma_max, 0], rel=1e-6)
+
+
+@pytest.mark.parametrize("sigma_max", [level for level in LEVELS if 0.1193 <= level < 1])
+def test_times_are_even_up_to_the_official_end_wherever_that_lies_ahead(sigma_max: float) -> None:
+    steps = 10
+    begin = math.log((1 - sigma_max) / sigma_max + 1e-6)
+    expected = torch.sigmoid(-torch.linspace(begin, 2, steps + 1, dtype=torch.float64))
+    assert log_snr_times(steps, sigma_max)[1:-1].tolist() == pytest.approx(expected[1:-1].tolist(), rel=1e-6)
+
+
+def test_times_that_begin_beyond_the_official_end_are_even_in_log_snr() -> None:
+    times = log_snr_times(8, 0.01).double()[:-1]
+    widths = (torch.log1p(-times) - torch.log(times)).diff()
+    assert widths.tolist() == pytest.approx([0.5] * 7, rel=1e-4)
+
+
+def test_the_log_snr_where_noise_alone_begins_can_be_chosen() -> None:
+    expected = torch.sigmoid(-torch.linspace(-6.2, 2, 9))
+    assert log_snr_times(8, start=-6.2)[1:-1].tolist() == pytest.approx(expected[1:-1].tolist(), rel=1e-6)
+    assert torch.equal(log_snr_times(8, 0.5, start=-6.2), log_snr_times(8, 0.5))
+
+
 @pytest.mark.parametrize(("steps", "sigma_max"), [(0, 1.0), (4, 0.0), (4, 1.1)])
 def test_impossible_schedules_are_refused(steps: int, sigma_max: float) -> None:
     with pytest.raises(ValueError, match=r"must lie in|at least 1"):

@@ -16,8 +16,8 @@ from arc_eval.models.weights import load_model, save_model
 from peer.material import WEIGHTS, raise_branches
 
 AUTOENCODER, RECIPE, THEIR_TRAINING = "autoencoder", "recipe.yaml", "training.json"
-HEAD = "head.safetensors"
-"""The discriminator's head: arc_eval draws it, the reference starts from the same."""
+HEAD, DRAWN = "head.safetensors", "drawn-{}.safetensors"
+"""What arc_eval leaves for the reference: the discriminator's head, and what each pair of steps draws."""
 OFFICIAL = "random/stable-audio-open-small-base"
 RATE, BETAS, DECAY, CLIP_NORM = 5e-7, (0.9, 0.999), 1e-3, 1.0
 SECONDS = 11.0

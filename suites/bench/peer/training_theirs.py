@@ -151,15 +151,17 @@ def load() -> tuple[Mapping[str, object], Any]:
     """Reads the command line `FOLDER [--no-recomputation]`; gives what answers a request."""
     stand_in(ABSENT_IN_TRAINING)
     sys.modules["pytorch_lightning"].LightningModule = Lightning  # type: ignore[attr-defined]
-    made = wrapper(Path(sys.argv[1]))
+    folder = Path(sys.argv[1])
+    made = wrapper(folder)
     if "--no-recomputation" in sys.argv:
         without_recomputation()
     watch = Watch()
 
-    def call(pair: int, inputs: str) -> Mapping[str, object]:
+    def call(pair: int) -> Mapping[str, object]:
         if made.global_step != 2 * pair:
             raise RuntimeError(f"pair {pair} was asked for, but step {made.global_step} is next")
-        given, figures = load_file(inputs), {}
+        given = load_file(folder / f"drawn-{pair}.safetensors")
+        figures: dict[str, float] = {}
 
         def both() -> None:
             for name in ("generator", "discriminator"):
