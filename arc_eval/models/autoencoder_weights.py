@@ -1,4 +1,4 @@
-"""An autoencoder alone in a folder: the official `model_type` \"autoencoder\" and its safetensors."""
+"""Autoencoders from files: alone (the official `model_type` "autoencoder"), or out of a whole model."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +10,11 @@ from pydantic import model_validator
 from arc_eval.errors import CheckpointError
 from arc_eval.models.autoencoder import Autoencoder, build_autoencoder
 from arc_eval.models.autoencoder_config import AutoencoderConfig, check_rates
+from arc_eval.models.diffusion import LatentDiffusion
 from arc_eval.models.files import model_files
 from arc_eval.models.schema import Count, Part, parse_part, read_json
 from arc_eval.models.training_checkpoint import AUTOENCODER
-from arc_eval.models.weights import filled, save_folder
+from arc_eval.models.weights import filled, load_model, save_folder
 
 
 class AutoencoderFile(Part):
@@ -36,16 +37,32 @@ class AutoencoderFile(Part):
 def load_autoencoder(path: str | Path, *, ema: bool | None = None) -> tuple[Autoencoder, AutoencoderFile]:
     """An autoencoder in evaluation mode and its configuration; paths and `ema` as for `load_model`.
 
-    Raises CheckpointError if files, configuration and tensors do not fit one another.
+    A whole diffusion model gives the one that it holds. Raises CheckpointError if files, configuration
+    and tensors do not fit one another.
     """
     files = model_files(path)
-    config = parse_part(AutoencoderFile, read_json(files.config), str(files.config))
+    data = read_json(files.config)
+    if data.get("model_type") == "diffusion_cond":
+        return _within(load_model(path, ema=ema))
+    config = parse_part(AutoencoderFile, data, str(files.config))
     if files.weights is None:
         raise CheckpointError(f"{path}: random weights are for whole models, not for an autoencoder")
     autoencoder = filled(
         lambda: build_autoencoder(config.model), files.weights, AUTOENCODER, ema, config.sample_rate
     )
     return autoencoder, config
+
+
+def _within(model: LatentDiffusion) -> tuple[Autoencoder, AutoencoderFile]:
+    whole = model.config
+    config = AutoencoderFile(
+        model_type="autoencoder",
+        sample_size=whole.sample_size,
+        sample_rate=whole.sample_rate,
+        audio_channels=whole.audio_channels,
+        model=whole.model.pretransform.config,
+    )
+    return model.autoencoder, config
 
 
 def save_autoencoder(

@@ -35,6 +35,9 @@ class PretrainRecipe(Recipe):
     """`conditioning` and `diffusion` are those parts of the official configuration."""
 
     autoencoder: str
+    """An autoencoder's folder, or a whole model's, of which it is taken."""
+    latent_scale: float | None = Field(default=None, gt=0)
+    """What latents are divided by; None: their standard deviation."""
     conditioning: Mapping[str, Any]
     diffusion: Mapping[str, Any]
     times: TimeName = "logit_normal"
@@ -64,7 +67,7 @@ class PretrainTask:
         with place.leader_first():
             data = encode_latents(recipe, recipe.autoencoder, cache, progress)
         self.recipe = recipe
-        self.model = _new_model(recipe, spread(data))
+        self.model = _new_model(recipe, recipe.latent_scale or spread(data))
         self.batches = Batches(data, recipe, self.model.config.model.pretransform.scale)
         self.learner = Learner(self.model, recipe.optimiser, recipe, place)
         self.learners = {"model": self.learner}

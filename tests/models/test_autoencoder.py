@@ -1,17 +1,19 @@
 """Audio to latents and back: lengths, scale, the bottleneck's closed forms."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from arc_eval.errors import CheckpointError
+from arc_eval.models.autoencoder_weights import load_autoencoder
 from arc_eval.models.bottleneck import Posterior
 from arc_eval.models.config import ModelConfig
 from arc_eval.models.diffusion import LatentDiffusion
 from arc_eval.models.schema import parse_part
-from arc_eval.models.weights import build_model
+from arc_eval.models.weights import build_model, save_model
 
 
 def test_lengths_shrink_and_grow_by_the_ratio(small_model: LatentDiffusion) -> None:
@@ -74,3 +76,14 @@ def test_deviation_is_softplus_of_the_scale() -> None:
 def test_sample_is_mean_plus_deviation_times_the_given_noise() -> None:
     posterior = Posterior(torch.tensor(2.0), torch.tensor(3.0))
     assert float(posterior.sample(torch.tensor(-1.0))) == -1.0
+
+
+def test_a_whole_model_gives_the_autoencoder_that_it_holds(
+    small_model: LatentDiffusion, tmp_path: Path
+) -> None:
+    save_model(small_model, tmp_path / "model", {})
+    autoencoder, config = load_autoencoder(tmp_path / "model")
+    for name, tensor in small_model.autoencoder.state_dict().items():
+        assert torch.equal(autoencoder.state_dict()[name], tensor), name
+    assert (config.sample_size, config.sample_rate) == (256, 128)
+    assert config.model == small_model.config.model.pretransform.config

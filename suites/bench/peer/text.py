@@ -32,6 +32,10 @@ class InventedText:
         """Nobody keeps what is made of them."""
         return {"t5": "invented"}
 
+    def identity(self) -> Mapping[str, str]:
+        """Everything that decides the states."""
+        return {"text": f"invented, {WORDS} words of {self.channels} channels"}
+
     def _states(self, text: str, length: int) -> Tensor:
         stream = torch.Generator().manual_seed(hashed_seed("peer", text))
         return torch.randn(length, self.channels, generator=stream)
