@@ -20,10 +20,10 @@ from arc_eval.contracts import StageHook, untimed
 from arc_eval.errors import CheckpointError
 from arc_eval.generators import style
 from arc_eval.generators.asked import check_lengths, paired
-from arc_eval.generators.onednn import available, through_onednn
 from arc_eval.generators.precision import exact_convolutions
 from arc_eval.generators.sampling import AnySampler, Noise, Start, fitting
 from arc_eval.models.diffusion import LatentDiffusion
+from arc_eval.models.fast_linear import available, through_onednn
 from arc_eval.models.weights import load_model, read_manifest, weights_digest
 from arc_eval.records.audio import AudioBatch
 from arc_eval.records.prompt import Prompt

@@ -17,6 +17,7 @@ from torch.distributed.checkpoint.state_dict import (
 
 from arc_eval.models.attention import Block
 from arc_eval.models.dit import Transformer
+from arc_eval.models.fast_linear import through_onednn
 from arc_eval.training.draw import Contribution, D
 from arc_eval.training.ema import ExponentialAverage
 from arc_eval.training.optimise import adamw, clipped_norm, learning_rate
@@ -43,6 +44,8 @@ class Learner(Generic[M]):
                 transformer.recompute = recipe.checkpointing
             elif isinstance(transformer, Block) and recipe.compile:
                 transformer.compile()
+        if place.grid is None:
+            through_onednn(network)
         for part in (self.network, self._average):
             place.spread(part)
         self._average.requires_grad_(False)

@@ -15,8 +15,8 @@ from arc_eval import registry
 from arc_eval.dsp import write_audio
 from arc_eval.errors import CheckpointError, DataError, SuiteError
 from arc_eval.generators.latent import LatentGenerator, Settings
-from arc_eval.generators.onednn import OneDnnLinear, available
 from arc_eval.generators.sampling import KINDS
+from arc_eval.models.fast_linear import OneDnnLinear, available
 from arc_eval.models.weights import load_model
 from arc_eval.records.prompt import Prompt
 

@@ -29,10 +29,6 @@ class InventedText:
         return TextStates(states.to(device), mask.to(device))
 
     def identity(self) -> Mapping[str, str]:
-        """Nobody keeps what is made of them."""
-        return {"t5": "invented"}
-
-    def identity(self) -> Mapping[str, str]:
         """Everything that decides the states."""
         return {"text": f"invented, {WORDS} words of {self.channels} channels"}
 
