@@ -416,6 +416,13 @@ def test_a_device_reaches_the_work_only_if_it_was_asked_for(
     assert asked == [device]
 
 
+@pytest.mark.parametrize("command", ["run", "bench"])
+def test_a_device_that_is_not_there_is_said_before_anything_is_loaded(suite: Path, command: str):
+    shown = runner.invoke(app, [command, str(suite), "--device", "abacus", "--quiet"])
+    assert shown.exit_code == 2
+    assert "device 'abacus' cannot be used here" in shown.stderr
+
+
 def test_without_a_device_every_core_generates():
     assert usual_workers(None) == usual_workers("cpu") == available_cores()
     assert usual_workers("cuda") == 1

@@ -8,6 +8,7 @@ from typing import Any
 from arc_eval.contracts import DataSource, Generator, Recorded, Trained
 from arc_eval.errors import AudioError, DataError
 from arc_eval.pipeline.controls import HeldOut, exchanged
+from arc_eval.pipeline.provenance import machine
 from arc_eval.records.audio import clip_id
 from arc_eval.records.prompt import Prompt
 from arc_eval.records.run import Role
@@ -64,7 +65,11 @@ def chosen_prompts(source: DataSource, limit: int | None) -> tuple[Prompt, ...]:
 
 
 def planned(suite: Suite, prompts: Sequence[Prompt], device: str | None) -> list[PlannedSystem]:
-    """Every system of a suite, controls first. Building each one here finds a bad checkpoint at once."""
+    """Every system of a suite, controls first. Building each one here finds a bad checkpoint at once.
+
+    Raises SuiteError for a device that is not there, before anything is loaded.
+    """
+    machine(suite, device or suite.device)
     return [*_controls(suite, prompts), *_generators(suite, prompts, device)]
 
 
