@@ -10,8 +10,8 @@ import pytest
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 _numbers = count()
 
-# Before torch is imported, here and in every process that a test starts: the tests' networks are so small that
-# a second thread only waits, for ever so long on a machine that is busy with something else.
+# Before torch is imported, here and in every process that a test starts: the tests' networks are so small
+# that a second thread only waits, for ever so long on a machine that is busy with something else.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # `run_folders` and `tiny_suites`, which several folders use, are imported by their names.
