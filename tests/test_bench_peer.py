@@ -37,14 +37,14 @@ def comparison(theirs: Sequence[float], ours: Sequence[float], error: float = 1e
         for slow, fast in zip(theirs, ours, strict=True)
     )
     facts = {"theirs": {"threads": 2}, "ours": {"threads": 2}}
-    return Comparison({"steps": 8}, facts, first, rounds)
+    return Comparison({"steps": 8}, facts, first, rounds, ("step", "decode"))
 
 
 def test_the_speed_up_is_the_median_of_the_rounds_ratios_between_order_statistics() -> None:
     # Of ten samples at most one lies below the median with probability 11/1024 < 5 %, at most two with
     # 56/1024 > 5 %: the interval ends at the second from either side. The warm-up is a ratio of 1000.
     theirs = [1000.0, *(ratio * 3.0 for ratio in (4, 1, 10, 2, 9, 3, 8, 5, 7, 6))]
-    found, estimate = comparison(theirs, [1.0, *[3.0] * 10]).speed_up("ours")
+    found, estimate = comparison(theirs, [1.0, *[3.0] * 10]).speed_up("ours", "wall_seconds")
     assert found == pytest.approx(5.5)
     assert (estimate.interval.low, estimate.interval.high) == pytest.approx((2, 9))
     assert estimate.interval.level == pytest.approx(0.9)
@@ -52,12 +52,12 @@ def test_the_speed_up_is_the_median_of_the_rounds_ratios_between_order_statistic
 
 def test_rounds_are_paired_so_that_a_drifting_machine_changes_no_ratio() -> None:
     drift = [1.0, 1.0, 1.5, 4.0, 0.3, 2.0]
-    found, estimate = comparison([2.0 * each for each in drift], drift).speed_up("ours")
+    found, estimate = comparison([2.0 * each for each in drift], drift).speed_up("ours", "wall_seconds")
     assert (found, estimate.interval.low, estimate.interval.high) == pytest.approx((2, 2, 2))
 
 
 def test_four_rounds_have_a_median_and_no_interval() -> None:
-    assert comparison([9, 2, 2, 4, 4], [1] * 5).speed_up("ours") == (3, None)
+    assert comparison([9, 2, 2, 4, 4], [1] * 5).speed_up("ours", "wall_seconds") == (3, None)
 
 
 def test_the_worst_error_is_of_every_round_the_warm_up_too() -> None:
@@ -82,8 +82,8 @@ def test_what_is_written_holds_every_round_and_a_row_for_each_system(tmp_path: P
 
     write(comparison([8.0] * 6, [2.0] * 6), tmp_path)
     data = json.loads((tmp_path / "comparison.json").read_text())
-    assert data["speed_up"]["ours"]["median"] == 4
-    assert data["speed_up"]["ours"]["interval"]["low"] == 4
+    assert data["speed_up"]["ours"]["wall"]["median"] == 4
+    assert data["speed_up"]["ours"]["wall"]["interval"]["low"] == 4
     assert [done["costs"]["ours"]["wall_seconds"] for done in data["rounds"]] == [2.0] * 5
     rows = [line.split(" | ") for line in (tmp_path / "comparison.md").read_text().splitlines()[2:4]]
     assert [row[0] for row in rows] == ["| theirs", "| ours"]
