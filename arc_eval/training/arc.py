@@ -111,7 +111,8 @@ class ArcTask:
                 "a contrastive term needs two different captions in a batch; use a larger batch, recordings "
                 "with different captions, or contrastive_weight: 0"
             )
-        critic = Learner(self.discriminator, recipe.discriminator_optimiser, recipe, place)
+        settings = recipe.discriminator_optimiser
+        critic = Learner(self.discriminator, settings, recipe, place, published=False)
         self.learners: Mapping[str, Learner[Any]] = {"student": self.student.learner, "discriminator": critic}
         self.warmup = recipe.warmup and Regression(self.student, recipe, recipe.warmup, place)
         self.facts = self.student.facts
@@ -123,7 +124,7 @@ class ArcTask:
         batch = self.student.batches.at(step)
         pair = self._pair(batch, rng)
         if step % 2 == 0:
-            return Turn("student", pair, self._student_loss)
+            return Turn("student", pair, self._student_loss, still=(self.discriminator,))
         return Turn("discriminator", self._judged(pair, rng), self._discriminator_loss)
 
     def _pair(self, batch: Batch, rng: torch.Generator) -> PairDraw:

@@ -93,7 +93,7 @@ class DistillTask:
         teacher = load_model(recipe.teacher, place.device).requires_grad_(False)
         self.teacher = teacher.to(kept(recipe.precision))
         self.fake = FakeScore(load_student(recipe.teacher), recipe.head_layer, recipe.head_stages)
-        follower = Learner(self.fake, recipe.fake_optimiser, recipe, place)
+        follower = Learner(self.fake, recipe.fake_optimiser, recipe, place, published=False)
         self.levels = log_snr_times(recipe.sampling_steps)[:-1]
         self.learners: Mapping[str, Learner[Any]] = {"student": self.student.learner, "fake": follower}
         self.facts = self.student.facts
@@ -101,7 +101,8 @@ class DistillTask:
     def turn(self, step: int, rng: torch.Generator) -> Turn[MatchDraw]:
         """Trains the student at one step in 1 + `fake_updates`, the fake-score network at the others."""
         if step % (1 + self.recipe.fake_updates) == 0:
-            return Turn("student", self._draw(step, self.recipe.matching_times, rng), self._student_loss)
+            draw = self._draw(step, self.recipe.matching_times, rng)
+            return Turn("student", draw, self._student_loss, still=(self.fake,))
         return Turn("fake", self._draw(step, self.recipe.score_times, rng), self._fake_loss)
 
     def _draw(self, step: int, times: TimeName, rng: torch.Generator) -> MatchDraw:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from arc_eval.training.place import Place
 
@@ -66,8 +66,12 @@ class Contribution(NamedTuple):
 
 @dataclass(frozen=True)
 class Turn(Generic[D]):
-    """One update: the name of the learner whose turn it is, what it sees, and its loss."""
+    """One update: the name of the learner whose turn it is, what it sees, and its loss.
+
+    still: networks that the loss passes through and that learn nothing from it.
+    """
 
     learner: str
     draw: D
     loss: Callable[[D], Contribution]
+    still: tuple[nn.Module, ...] = ()

@@ -1,14 +1,16 @@
 """An exponential moving average of weights: what is published after training."""
 
-from typing import Any
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
 from arc_eval.training.place import local
 
+M = TypeVar("M", bound=nn.Module)
 
-class ExponentialAverage:
+
+class ExponentialAverage(Generic[M]):
     """Moves `average`, a copy of `module`, slowly after it.
 
     The decay grows with the number of updates n as min(beta, 1 - (1 + n)^-3/4), so that the average
@@ -16,7 +18,7 @@ class ExponentialAverage:
     stable-audio-tools uses (beta 0.9999, power 3/4).
     """
 
-    def __init__(self, module: nn.Module, average: nn.Module, beta: float) -> None:
+    def __init__(self, module: M, average: M, beta: float) -> None:
         self.module, self.average, self.beta, self.updates = module, average, beta, 0
 
     @torch.no_grad()
@@ -31,11 +33,3 @@ class ExponentialAverage:
         )
         for kept, live in zip(self.average.buffers(), self.module.buffers(), strict=True):
             kept.copy_(live)
-
-    def state_dict(self) -> dict[str, Any]:
-        """How many updates the average has seen; its weights belong to whoever holds it."""
-        return {"updates": self.updates}
-
-    def load_state_dict(self, state: dict[str, Any], /) -> None:
-        """The inverse of `state_dict`."""
-        self.updates = state["updates"]

@@ -34,10 +34,19 @@ WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 class Learner(Generic[M]):
     """Trains those parameters of `network` that require a gradient, on its place and at its precision."""
 
-    def __init__(self, network: M, settings: Optimisation, recipe: Recipe, place: Place) -> None:
+    def __init__(
+        self,
+        network: M,
+        settings: Optimisation,
+        recipe: Recipe,
+        place: Place,
+        *,
+        published: bool = True,
+    ) -> None:
+        """published: whether its average is wanted; a network that only teaches needs none."""
         self.settings, self.recipe, self.place = settings, recipe, place
         self.network = network.to(place.device, kept(recipe.precision))
-        self._average = copy.deepcopy(network).eval()
+        average = _double(network, place) if published else None
         self._shape = copy.deepcopy(network).to("meta") if place.grid else network
         for transformer in network.modules():
             if isinstance(transformer, Transformer):
@@ -46,12 +55,13 @@ class Learner(Generic[M]):
                 transformer.compile()
         if place.grid is None:
             through_onednn(network)
-        for part in (self.network, self._average):
-            place.spread(part)
-        self._average.requires_grad_(False)
+        place.spread(network)
+        self.moving: ExponentialAverage[M] | None = None
+        if average is not None:
+            place.spread(average)
+            self.moving = ExponentialAverage(network, average.eval().requires_grad_(False), recipe.ema)
         self.optimiser = adamw(network, settings)
         self.scale = LossScale(recipe.precision)
-        self.moving = ExponentialAverage(network, self._average, recipe.ema)
 
     def learn(self, draw: D, loss: Callable[[D], Contribution], step: int) -> dict[str, float]:
         """One update down the batch's loss; its figures and its gradient's norm before clipping.
@@ -81,7 +91,10 @@ class Learner(Generic[M]):
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.settings, step, self.recipe.steps)
         self.optimiser.step()
-        self.moving.update()
+        # Not kept through another learner's turn.
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.moving is not None:
+            self.moving.update()
 
     def _added(self, figures: dict[str, Tensor]) -> dict[str, float]:
         summed = self.place.total(torch.stack([value.double() for value in figures.values()]))
@@ -89,29 +102,41 @@ class Learner(Generic[M]):
 
     def publish(self, write: Callable[[M], object]) -> None:
         """Hands the network with averaged weights to `write`, in the leading process; every one must ask."""
+        if self.moving is None:
+            raise TypeError("a network without an average is not published")
         if self.place.grid is None:
-            write(self._average)
+            write(self.moving.average)
             return
-        weights = get_model_state_dict(self._average, options=WHOLE)
+        weights = get_model_state_dict(self.moving.average, options=WHOLE)
         if self.place.leads:  # the others have been given nothing
             average = copy.deepcopy(self._shape)
             average.load_state_dict(weights, assign=True)
             write(average.eval())
 
     def state_dict(self) -> dict[str, Any]:
-        """Network, optimiser, average and loss scale, whole; every process must ask."""
-        return {
+        """Network, optimiser, loss scale, and the average if there is one, whole; every process must ask."""
+        state = {
             "network": get_model_state_dict(self.network, options=WHOLE),
             "optimiser": get_optimizer_state_dict(self.network, self.optimiser, options=WHOLE),
-            "average": get_model_state_dict(self._average, options=WHOLE),
-            "moving": self.moving.state_dict(),
             "scale": self.scale.state_dict(),
         }
+        if self.moving is not None:
+            state["average"] = get_model_state_dict(self.moving.average, options=WHOLE)
+            state["updates"] = {"average": self.moving.updates}
+        return state
 
     def load_state_dict(self, state: dict[str, Any], /) -> None:
         """The inverse of `state_dict`."""
         set_model_state_dict(self.network, state["network"], options=WHOLE)
         set_optimizer_state_dict(self.network, self.optimiser, state["optimiser"], options=WHOLE)
-        set_model_state_dict(self._average, state["average"], options=WHOLE)
-        self.moving.load_state_dict(state["moving"])
         self.scale.load_state_dict(state["scale"])
+        if self.moving is not None:
+            set_model_state_dict(self.moving.average, state["average"], options=WHOLE)
+            self.moving.updates = state["updates"]["average"]
+
+
+def _double(network: M, place: Place) -> M:
+    """A copy; in one process it shares what does not train, such as a whole autoencoder."""
+    fixed = [parameter for parameter in network.parameters() if not parameter.requires_grad]
+    shared = {id(parameter): parameter for parameter in fixed} if place.grid is None else {}
+    return copy.deepcopy(network, dict(shared))

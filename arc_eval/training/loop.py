@@ -21,7 +21,7 @@ from arc_eval.errors import TrainingError
 from arc_eval.seeding import hashed_seed
 from arc_eval.training.draw import Draw
 from arc_eval.training.journal import journal
-from arc_eval.training.place import ALONE, Place
+from arc_eval.training.place import ALONE, Place, without_gradients
 from arc_eval.training.recipe import Recipe
 from arc_eval.training.saved import Progressed, restore, save
 from arc_eval.training.task import Task
@@ -74,7 +74,9 @@ def update(task: Task, step: int, rng: torch.Generator) -> dict[str, float]:
     turn = task.turn(step, rng)
     learner = task.learners[turn.learner]
     scale = learner.scale.value
-    figures = learner.learn(turn.draw, turn.loss, step)
+    # Sharded networks keep their gradients switched on: their groups were made with them.
+    with without_gradients(turn.still if learner.place.grid is None else ()):
+        figures = learner.learn(turn.draw, turn.loss, step)
     if learner.scale.value >= scale:  # a smaller one is the answer to float16's overflow
         _refuse_nan(figures, step, turn.learner, turn.draw)
     return figures

@@ -7,7 +7,7 @@ batch's random numbers and works on its own rows of it.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -90,6 +90,19 @@ def synchronise(network: nn.Module, now: bool) -> None:
     for part in network.modules():
         if isinstance(part, FSDPModule):
             part.set_requires_gradient_sync(now, recurse=False)
+
+
+@contextmanager
+def without_gradients(networks: Iterable[nn.Module]) -> Iterator[None]:
+    """Inside, no gradient is computed of the networks' weights, only of what passes through them."""
+    trained = [p for network in networks for p in network.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 def local(parameter: Tensor) -> Tensor:

@@ -58,6 +58,7 @@ def learnt(out: Path) -> dict[str, torch.Tensor]:
         f"{learner}.{part}.{name}": tensor
         for learner, state in saved.items()
         for part in ("network", "average")
+        if part in state
         for name, tensor in state[part].items()
     }
 

@@ -1,5 +1,5 @@
-"""The parts of the comparison with stable-audio-tools.
+"""The parts of the comparisons with stable-audio-tools.
 
-`link`, `watch` and `theirs` run in the reference's environment too, so they import torch and the standard
-library alone; the others run where arc_eval is installed.
+`link`, `watch`, `theirs` and `training_theirs` run in the reference's environment too, so they import torch
+and the standard library alone; the others run where arc_eval is installed.
 """
