@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from torch.nn.functional import cosine_similarity
 
-from arc_eval.contracts import Evidence
+from arc_eval.contracts import Evidence, KnownAnswer
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import clip_means, mean_measurement, rows
+from arc_eval.metrics.known import BROKEN_OR_WRONG, question
 from arc_eval.records.measurement import Measurement
 
 
@@ -23,6 +24,24 @@ class Alignment:
     @property
     def name(self) -> str:
         return f"clap[{self.extractor}]"
+
+    @property
+    def ranks(self) -> dict[str, frozenset[str]]:
+        """See `contracts.Ranking`."""
+        return {self.name: BROKEN_OR_WRONG}
+
+    def known_answers(self) -> list[KnownAnswer]:
+        """See `contracts.SelfChecking`."""
+        return [
+            question(
+                "one clip at its caption and one at a right angle to it",
+                self.name,
+                0.5,
+                self.extractor,
+                [[2.0, 0.0], [0.0, 3.0]],
+                text=[[1.0, 0.0], [1.0, 0.0]],
+            )
+        ]
 
     def scores(self, evidence: Evidence) -> dict[str, float]:
         """Clip id to cosine. Raises IncompleteError if a clip's caption was not embedded."""

@@ -12,10 +12,11 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from arc_eval.contracts import Evidence
+from arc_eval.contracts import Evidence, KnownAnswer
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import clip_means, measurement, rows
+from arc_eval.metrics.known import question
 from arc_eval.records.measurement import Measurement
 from arc_eval.stats import by_prompt, mean_interval
 
@@ -38,6 +39,19 @@ class Diversity:
     @property
     def name(self) -> str:
         return f"ccds[{self.extractor}]"
+
+    def known_answers(self) -> list[KnownAnswer]:
+        """See `contracts.SelfChecking`."""
+        return [
+            question(
+                "two clips of one prompt at a right angle",
+                self.name,
+                1.0,
+                self.extractor,
+                [[1.0, 0.0], [0.0, 1.0]],
+                takes=2,
+            )
+        ]
 
     def scores(self, evidence: Evidence) -> dict[str, float]:
         """Clip id to its mean distance to the prompt's other clips; their mean is the prompt's score.

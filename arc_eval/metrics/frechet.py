@@ -15,10 +15,11 @@ from operator import add
 import torch
 from torch import Tensor
 
-from arc_eval.contracts import Evidence
+from arc_eval.contracts import Evidence, KnownAnswer
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import PromptGroups, measurement, sides
+from arc_eval.metrics.known import BROKEN_SOUNDS, question
 from arc_eval.records.measurement import Measurement
 
 
@@ -109,6 +110,20 @@ class Frechet:
     @property
     def name(self) -> str:
         return f"fd[{self.extractor}]"
+
+    @property
+    def ranks(self) -> dict[str, frozenset[str]]:
+        """See `contracts.Ranking`."""
+        return {self.name: BROKEN_SOUNDS}
+
+    def known_answers(self) -> list[KnownAnswer]:
+        """See `contracts.SelfChecking`."""
+        return [
+            # Means 0 and 4, variances 2 and 8: 16 + 2 + 8 - 2 sqrt(16).
+            question(
+                "two Gaussians", self.name, 18.0, self.extractor, [[2.0], [6.0]], reference=[[-1.0], [1.0]]
+            )
+        ]
 
     def measure(self, evidence: Evidence) -> list[Measurement]:
         """One Measurement, lower is better; interval by jackknife over groups of prompts."""

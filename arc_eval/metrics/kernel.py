@@ -19,6 +19,7 @@ from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import PromptGroups, Rows, measurement, sides
+from arc_eval.metrics.known import BROKEN_SOUNDS
 from arc_eval.records.measurement import Measurement
 
 SCALE = 100.0
@@ -91,6 +92,11 @@ class Kernel:
     @property
     def name(self) -> str:
         return f"kd[{self.extractor}]"
+
+    @property
+    def ranks(self) -> dict[str, frozenset[str]]:
+        """See `contracts.Ranking`."""
+        return {self.name: BROKEN_SOUNDS}
 
     def measure(self, evidence: Evidence) -> list[Measurement]:
         """One Measurement, lower is better; interval by jackknife over groups of prompts."""

@@ -9,15 +9,17 @@ k in a circle: every system meets the same recordings, and a control row made of
 never compared with itself unless there is one recording only.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from arc_eval.contracts import Evidence
+from arc_eval.contracts import Evidence, KnownAnswer
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import clip_means, mean_measurement, rows
+from arc_eval.metrics.known import BROKEN_OR_WRONG, question
 from arc_eval.records.measurement import Measurement
 
 EPSILON = 1e-6
@@ -45,6 +47,24 @@ class LabelKl:
     @property
     def name(self) -> str:
         return f"kl[{self.extractor}]"
+
+    @property
+    def ranks(self) -> dict[str, frozenset[str]]:
+        """See `contracts.Ranking`."""
+        return {self.name: BROKEN_OR_WRONG}
+
+    def known_answers(self) -> list[KnownAnswer]:
+        """See `contracts.SelfChecking`."""
+        return [
+            question(
+                "even odds against 9 to 1",
+                self.name,
+                math.log(0.5) - (math.log(0.9 + EPSILON) + math.log(0.1 + EPSILON)) / 2,
+                self.extractor,
+                [[0.0, 0.0]],
+                paired=[[math.log(0.9), math.log(0.1)]],
+            )
+        ]
 
     def scores(self, evidence: Evidence) -> dict[str, float]:
         """Clip id to divergence, for clips whose prompt has a recording.

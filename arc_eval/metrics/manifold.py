@@ -14,10 +14,11 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor
 
-from arc_eval.contracts import Evidence
+from arc_eval.contracts import Evidence, KnownAnswer
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import PromptGroups, clip_means, distances, measurement, sides
+from arc_eval.metrics.known import BROKEN_SOUNDS, question
 from arc_eval.records.measurement import Interval, Measurement
 from arc_eval.stats import by_prompt, mean_interval, share_interval
 
@@ -106,6 +107,24 @@ class Manifold:
     @property
     def name(self) -> str:
         return f"manifold[{self.extractor}]"
+
+    @property
+    def ranks(self) -> dict[str, frozenset[str]]:
+        """See `contracts.Ranking`."""
+        return {f"{share}[{self.extractor}]": BROKEN_SOUNDS for share in ("precision", "recall", "coverage")}
+
+    def known_answers(self) -> list[KnownAnswer]:
+        """See `contracts.SelfChecking`."""
+        return [
+            question(
+                "a set of which half lies where the reference lies",
+                f"precision[{self.extractor}]",
+                0.5,
+                self.extractor,
+                [[float(n)] for n in range(2 * self.k)] + [[1e4 + n] for n in range(2 * self.k)],
+                reference=[[float(n)] for n in range(2 * self.k)],
+            )
+        ]
 
     def measure(self, evidence: Evidence) -> list[Measurement]:
         """Four Measurements, higher is better; intervals over prompts, the reference held fixed.

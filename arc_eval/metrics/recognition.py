@@ -6,10 +6,11 @@ enough. Prompts without a tag that the tagger knows are not scored. By chance: t
 
 from dataclasses import dataclass
 
-from arc_eval.contracts import Evidence
+from arc_eval.contracts import Evidence, KnownAnswer
 from arc_eval.errors import IncompleteError, suggest
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import clip_means, mean_measurement, rows
+from arc_eval.metrics.known import BROKEN_OR_WRONG, question
 from arc_eval.records.measurement import Measurement
 from arc_eval.stats import share_interval
 
@@ -23,6 +24,25 @@ class Recognition:
     @property
     def name(self) -> str:
         return f"recognition[{self.extractor}]"
+
+    @property
+    def ranks(self) -> dict[str, frozenset[str]]:
+        """See `contracts.Ranking`."""
+        return {self.name: BROKEN_OR_WRONG}
+
+    def known_answers(self) -> list[KnownAnswer]:
+        """See `contracts.SelfChecking`."""
+        return [
+            question(
+                "one clip heard as what it is and one as something else",
+                self.name,
+                0.5,
+                self.extractor,
+                [[1.0, 0.0], [0.0, 1.0]],
+                labels=("bell", "rain"),
+                tags=("bell",),
+            )
+        ]
 
     def scores(self, evidence: Evidence) -> dict[str, float]:
         """Clip id to 1 (recognised) or 0, for clips whose prompt has a known tag.

@@ -83,6 +83,10 @@ class Draft:
             recordings_digest=described.recordings_digest,
         )
 
+    def warned(self, canaries: Mapping[str, Mapping[str, float]]) -> None:
+        """Takes over what every metric said of the canaries."""
+        self.run = dataclasses.replace(self.run, canaries=canaries)
+
     def found(
         self,
         results: Mapping[str, Sequence[Result]],

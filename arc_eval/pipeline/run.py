@@ -1,4 +1,4 @@
-"""A suite to a Run: generate, extract, score, bench, each reading what the one before left on disk.
+"""A suite to a Run: canaries, generate, extract, score, bench, each reading what the one before left on disk.
 
 Killed at any moment and started again, it goes on from there and ends in the same results. What
 could not be made or measured is in the Run, with its reason; nothing is left out in silence.
@@ -11,6 +11,7 @@ from pathlib import Path
 from arc_eval.contracts import Progress, silent
 from arc_eval.pipeline import tables
 from arc_eval.pipeline.bench import time_systems
+from arc_eval.pipeline.canaries import listen
 from arc_eval.pipeline.described import DescribedRun, describe_all
 from arc_eval.pipeline.draft import Draft
 from arc_eval.pipeline.extract import Item, clip_items, paired_items
@@ -53,14 +54,16 @@ def run(
     with opened(out) as folder:
         # Planned first: a suite that cannot be run leaves the folder's older Run as it was.
         systems = planned(suite, prompts, device)
-        stages = ("generate", "extract", "score", *(["bench"] if suite.bench else []))
+        stages = ("canaries", "generate", "extract", "score", *(["bench"] if suite.bench else []))
         draft = Draft.begin(suite, prompts, systems, stages, folder, device, command)
         evaluation = _Evaluation(suite, prompts, systems, draft, store, progress)
         # Workers are gone before anything is timed.
         with Pool(workers) as pool:
+            # First: a metric that means nothing is known before hours of generation.
+            blocked = evaluation.canaries(pool)
             outcomes = evaluation.generate(pool)
             described = evaluation.extract(outcomes, pool)
-        results = evaluation.score(outcomes, described)
+        results = evaluation.score(outcomes, described, blocked)
         if suite.bench is not None:
             evaluation.bench(results, device)
         return draft.run
@@ -76,6 +79,13 @@ class _Evaluation:
     draft: Draft
     store: Store
     progress: Progress
+
+    def canaries(self, pool: Pool) -> Mapping[str, str]:
+        """Name and reason of each metric that does not know good from bad."""
+        with self.draft.stage("canaries"):
+            heard = listen(self.suite, self.store, pool, self.progress)
+            self.draft.warned(heard.values)
+        return heard.blocked
 
     def generate(self, pool: Pool) -> Outcomes:
         """Clips of every system, `audio/` and `clips.parquet`."""
@@ -108,13 +118,15 @@ class _Evaluation:
                 return clip_items(outcomes[system.name])
         return paired_items(self.suite.recordings or self.suite.prompts, self.prompts, self.suite.takes)
 
-    def score(self, outcomes: Outcomes, described: DescribedRun) -> Mapping[str, list[Result]]:
+    def score(
+        self, outcomes: Outcomes, described: DescribedRun, blocked: Mapping[str, str]
+    ) -> Mapping[str, list[Result]]:
         """Every metric of every system, by system name, and `scores.parquet`."""
         scores: dict[str, list[Scores]] = {}
         with self.draft.stage("score"), self.progress("score", len(self.systems)) as advance:
             for system in self.systems:
                 scores[system.name] = score(
-                    self.suite, outcomes[system.name], system.name, described, self.store
+                    self.suite, outcomes[system.name], system.name, described, self.store, blocked
                 )
                 advance(1)
             tables.write_scores(self.draft.folder.path, scores)

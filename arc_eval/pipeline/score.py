@@ -36,17 +36,34 @@ def counted(outcomes: Sequence[Outcome]) -> Counts:
 
 
 def score(
-    suite: Suite, outcomes: Sequence[Outcome], system: str, described: DescribedRun, store: Store
+    suite: Suite,
+    outcomes: Sequence[Outcome],
+    system: str,
+    described: DescribedRun,
+    store: Store,
+    blocked: Mapping[str, str],
 ) -> list[Scores]:
-    """Every metric of the suite on one system. A number is computed once for the same evidence."""
+    """Every metric of the suite on one system. A number is computed once for the same evidence.
+
+    `blocked`: metrics that canaries have shown to mean nothing, with the reason that stands in their place.
+    """
     counts = counted(outcomes)
-    return [_score(part, system, described, counts, store) for part in suite.metrics]
+    return [_score(part, system, described, counts, store, blocked) for part in suite.metrics]
 
 
-def _score(part: Part, system: str, described: DescribedRun, counts: Counts, store: Store) -> Scores:
+def _score(
+    part: Part,
+    system: str,
+    described: DescribedRun,
+    counts: Counts,
+    store: Store,
+    blocked: Mapping[str, str],
+) -> Scores:
     metric: Metric = part.build()
     name = metric.extractor
     settings = {key: str(value) for key, value in part.data().items()}
+    if metric.name in blocked:
+        return Scores((Failure(metric.name, blocked[metric.name], counts),), {}, metric.name, settings)
     generated = described.generated[system]
     if name not in generated:
         reason = (

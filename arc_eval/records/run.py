@@ -93,6 +93,8 @@ class Run:
     """Of everything that decides the recordings of the prompts; empty if there are none."""
     metric_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Metric name, as results are named, to the settings that it was measured with."""
+    canaries: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Result name to canary (`silence`, `wrong captions`, ...) to what the metric said of it."""
     schema_version: int = SCHEMA_VERSION
 
     def system(self, name: str) -> System | None:

@@ -96,6 +96,8 @@ class Suite(BaseModel):
     """Clips per prompt, each from its own seed."""
     allowed_losses: int = Field(0, ge=0)
     """Clips that may fail before the Run counts as incomplete."""
+    canaries: int = Field(24, ge=0)
+    """Recordings of the reference that are altered to see whether each metric knows good from bad; 0: none."""
     prompts: Part
     reference: Part
     recordings: Part | None = None
