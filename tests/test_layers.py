@@ -13,7 +13,18 @@ PACKAGE = Path(__file__).resolve().parent.parent / "arc_eval"
 MODULES = {path.relative_to(PACKAGE).with_suffix(""): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 BASE = {"errors", "records"}
-FOUNDATION = BASE | {"contracts", "dsp", "stats", "seeding", "brownian", "flow", "store", "escape", "models"}
+FOUNDATION = BASE | {
+    "contracts",
+    "canaries",
+    "dsp",
+    "stats",
+    "seeding",
+    "brownian",
+    "flow",
+    "store",
+    "escape",
+    "models",
+}
 MIDDLE = FOUNDATION | {"samplers", "losses", "gate", "report"}
 PLUGINS = {"generators", "extractors", "metrics", "targets", "engine", "data"}
 
@@ -22,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": {"errors"},
     # A contract is written in the words of the records; the foundation knows nothing above itself.
     "contracts": BASE,
+    "canaries": BASE | {"contracts"},
     "dsp": BASE,
     "stats": BASE,
     "seeding": BASE,

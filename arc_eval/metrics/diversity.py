@@ -12,7 +12,8 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from arc_eval.contracts import Evidence, KnownAnswer
+from arc_eval.canaries import KnownAnswer
+from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import clip_means, measurement, rows

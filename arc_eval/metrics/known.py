@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import torch
 
-from arc_eval.contracts import Evidence, KnownAnswer
+from arc_eval.canaries import KnownAnswer
+from arc_eval.contracts import Evidence
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.measurement import Counts
 from arc_eval.records.prompt import Prompt

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from arc_eval.contracts import Evidence, KnownAnswer
+from arc_eval.canaries import KnownAnswer
+from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import clip_means, mean_measurement, rows

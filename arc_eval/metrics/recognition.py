@@ -6,7 +6,8 @@ enough. Prompts without a tag that the tagger knows are not scored. By chance: t
 
 from dataclasses import dataclass
 
-from arc_eval.contracts import Evidence, KnownAnswer
+from arc_eval.canaries import KnownAnswer
+from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError, suggest
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import clip_means, mean_measurement, rows

@@ -10,8 +10,8 @@ from torch import Tensor
 from arc_eval.dsp import resample
 from arc_eval.seeding import hashed_seed
 
-OTHER_RATE = "another rate"
-"""The one alteration that no extractor may hear."""
+OTHER_RATE = "twice the rate"
+"""The same sound in twice as many samples: the one alteration that no extractor may hear."""
 
 
 class Readable(Protocol):
@@ -35,8 +35,7 @@ class Altered:
         """float32[channel, time] and its sample rate. Raises AudioError as the recording does."""
         samples, rate = self.audio.read()
         if self.canary == OTHER_RATE:
-            other = 48000 if rate != 48000 else 44100
-            return resample(samples, rate, other), other
+            return resample(samples, rate, 2 * rate), 2 * rate
         return ALTERED[self.canary](samples, rate, self.name), rate
 
 

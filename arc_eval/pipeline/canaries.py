@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from arc_eval.contracts import DataSource, Evidence, Metric, PerClip, Progress, Ranking, SelfChecking
+from arc_eval.canaries import Ranking, SelfChecking
+from arc_eval.contracts import DataSource, Evidence, Metric, PerClip, Progress
 from arc_eval.errors import ArcEvalError, NotComparableError
 from arc_eval.pipeline.alter import ALTERED, OTHER_RATE, Altered
 from arc_eval.pipeline.controls import exchanged
@@ -27,7 +28,7 @@ from arc_eval.records.embedding import Embedding
 from arc_eval.records.measurement import Counts, Measurement
 from arc_eval.records.prompt import Prompt
 from arc_eval.stats import by_prompt
-from arc_eval.store import Store, code_digest
+from arc_eval.store import Store, source_digest
 from arc_eval.suite import Suite
 
 UNTOUCHED, WRONG_CAPTIONS = "untouched", "wrong captions"
@@ -35,8 +36,8 @@ FEWEST = 8
 """Recordings, with which an order can be told from chance."""
 MARGIN = 3.0
 """Standard errors by which a mean over clips must differ to count as different."""
-NEARER = 0.5
-"""A recording at another rate may be as far from itself as this share of its way to the others."""
+NEARER = 0.1
+"""A recording at twice the rate may be as far from itself as this share of its way to the others."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Canaries:
 
 
 def listen(suite: Suite, store: Store, pool: Pool, progress: Progress) -> Canaries:
-    """Every metric of the suite on the canaries; of a reference with few or no recordings, known answers alone."""
+    """Every metric of the suite on the canaries; known answers alone, if there are too few recordings."""
     metrics: list[Metric] = [part.build() for part in suite.metrics]
     blocked = {metric.name: reason for metric in metrics if (reason := wrong_answer(metric))}
     source: DataSource = suite.reference.build()
@@ -138,8 +139,8 @@ def judged(metric: Metric, shown: Mapping[str, Evidence]) -> tuple[dict[str, dic
                 ours, theirs = found[UNTOUCHED].value, found[canary].value
                 should = "better than" if canary in worse else "no worse than"
                 return values, (
-                    f"blocked: recordings should be {should} {canary}, but {name} is {ours:.4g} for "
-                    f"{len(set(shown[canary].prompts))} recordings of the reference set and {theirs:.4g} for {canary}"
+                    f"blocked: {len(shown[canary].prompts)} recordings of the reference should be {should} "
+                    f"{canary}, but {name} is {ours:.4g} for them and {theirs:.4g} for {canary}"
                 )
     return values, ""
 
@@ -195,7 +196,7 @@ def _evidence(
 
 def _altered(items: Sequence[Item], canary: str) -> list[Item]:
     """The same recordings, changed while they are read."""
-    code = code_digest(Altered, "arc_eval.dsp")
+    code = source_digest("arc_eval.pipeline.alter", "arc_eval.dsp")
     return [
         Item(
             item.owner,
@@ -207,7 +208,7 @@ def _altered(items: Sequence[Item], canary: str) -> list[Item]:
 
 
 def _hears_the_rate(untouched: Embedding, other: Embedding) -> str:
-    """Why the extractor's metrics are blocked, if a recording at another sample rate is another sound to it."""
+    """Why the extractor's metrics are blocked, if they hear the sample rate of a recording."""
     ours, theirs = _means(untouched), _means(other)
     both = sorted(ours.keys() & theirs.keys())
     if len(both) < 2:
@@ -220,7 +221,7 @@ def _hears_the_rate(untouched: Embedding, other: Embedding) -> str:
         return ""
     similar = float(cosine_similarity(a, b).mean())
     return (
-        "blocked: recordings resampled to another rate are described as other sounds (mean cosine "
+        "blocked: recordings at twice their rate are described as other sounds (mean cosine "
         f"{similar:.3f} with themselves); is the extractor's resampling right?"
     )
 

@@ -97,7 +97,7 @@ class Suite(BaseModel):
     allowed_losses: int = Field(0, ge=0)
     """Clips that may fail before the Run counts as incomplete."""
     canaries: int = Field(24, ge=0)
-    """Recordings of the reference that are altered to see whether each metric knows good from bad; 0: none."""
+    """Recordings of the reference that show whether each metric knows good from bad; 0: none."""
     prompts: Part
     reference: Part
     recordings: Part | None = None
