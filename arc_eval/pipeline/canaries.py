@@ -9,7 +9,6 @@ nothing. An extractor that hears the same sound differently at another sample ra
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from statistics import fmean, stdev
 
 import torch
@@ -60,20 +59,22 @@ def listen(suite: Suite, store: Store, pool: Pool, progress: Progress) -> Canari
         return Canaries({}, blocked)
     known = {prompt.id: prompt for prompt in source.prompts()}
     prompts = [known[item.owner] for item in items]
+    asked = [item for canary in (UNTOUCHED, *ALTERED, OTHER_RATE) for item in _altered(items, canary)]
     values: dict[str, dict[str, float]] = {}
     for name, part in suite.extractors.items():
         ranking = [metric for metric in metrics if metric.extractor == name and isinstance(metric, Ranking)]
         if not ranking:
             continue
-        told = partial(describe, part, store=store, pool=pool, progress=progress, title=f"{name}: canaries")
-        rows = {UNTOUCHED: told(items).rows}
-        rows |= {canary: told(_altered(items, canary)).rows for canary in (*ALTERED, OTHER_RATE)}
+        described = describe(part, asked, store, pool, progress, f"{name}: canaries")
+        rows = {canary: _of(described.rows, canary) for canary in (UNTOUCHED, *ALTERED, OTHER_RATE)}
         deaf = _hears_the_rate(rows[UNTOUCHED], rows.pop(OTHER_RATE))
-        captions = describe_captions(part, prompts, store) if any(p.text for p in prompts) else None
-        labels = describe_labels(told(items).labels, name)
+        captions = describe_captions(part, prompts, store)
+        labels = {name: described.labels} if described.labels else {}
         for metric in ranking:
             shown = {
-                canary: _evidence(name, prompts, rows[UNTOUCHED], heard, captions and captions.rows, labels)
+                canary: _evidence(
+                    name, prompts, rows[UNTOUCHED], heard, captions.rows if captions else None, labels
+                )
                 for canary, heard in _heard(rows, prompts, suite.seed).items()
             }
             found, reason = judged(metric, shown)
@@ -81,11 +82,6 @@ def listen(suite: Suite, store: Store, pool: Pool, progress: Progress) -> Canari
             if deaf or reason:
                 blocked.setdefault(metric.name, deaf or reason)
     return Canaries(values, blocked)
-
-
-def describe_labels(labels: tuple[str, ...], extractor: str) -> Mapping[str, tuple[str, ...]]:
-    """As Evidence has them."""
-    return {extractor: labels} if labels else {}
 
 
 def wrong_answer(metric: Metric) -> str:
@@ -96,9 +92,9 @@ def wrong_answer(metric: Metric) -> str:
         try:
             found = {result.metric: result.value for result in metric.measure(question.evidence)}
         except ArcEvalError as error:
-            found = {question.metric: str(error)}
-        value = found.get(question.metric)
-        if not isinstance(value, float) or abs(value - question.value) > 1e-5 * max(1.0, abs(question.value)):
+            return f"blocked: {question.metric} of {question.asked}: {error}"
+        value = found.get(question.metric, math.nan)
+        if not abs(value - question.value) <= 1e-5 * max(1.0, abs(question.value)):
             return (
                 f"blocked: {question.metric} of {question.asked} is {question.value:.6g}, "
                 f"but this metric says {value}"
@@ -195,16 +191,23 @@ def _evidence(
 
 
 def _altered(items: Sequence[Item], canary: str) -> list[Item]:
-    """The same recordings, changed while they are read."""
-    code = source_digest("arc_eval.pipeline.alter", "arc_eval.dsp")
+    """The same recordings, changed while they are read; owners are marked with the canary."""
+    if canary == UNTOUCHED:
+        return [replace(item, owner=f"{canary}/{item.owner}") for item in items]
+    code = {"canary": canary, "altered by": source_digest("arc_eval.pipeline.alter", "arc_eval.dsp")}
     return [
-        Item(
-            item.owner,
-            {**item.origin, "canary": canary, "altered": code},
-            Altered(item.audio, canary, item.owner),
-        )
+        Item(f"{canary}/{item.owner}", {**item.origin, **code}, Altered(item.audio, canary, item.owner))
         for item in items
     ]
+
+
+def _of(rows: Embedding, canary: str) -> Embedding:
+    """The rows of one canary, owned by the recordings again."""
+    mark = f"{canary}/"
+    own = [index for index, owner in enumerate(rows.owners) if owner.startswith(mark)]
+    return replace(
+        rows, values=rows.values[own], owners=tuple(rows.owners[index].removeprefix(mark) for index in own)
+    )
 
 
 def _hears_the_rate(untouched: Embedding, other: Embedding) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 from arc_eval.contracts import DataSource, Extractor, Labelled, Progress, TextExtractor
 from arc_eval.dsp import resample
 from arc_eval.errors import ArcEvalError, AudioError, DataError, StoreError
-from arc_eval.pipeline.clips import StoredClip
+from arc_eval.pipeline.alter import Readable
 from arc_eval.pipeline.generate import Outcome
 from arc_eval.pipeline.pool import Pool, batches, built
 from arc_eval.records.audio import AudioBatch, clip_id
@@ -59,7 +59,7 @@ class Item:
 
     owner: str
     origin: Mapping[str, str]
-    audio: StoredClip | Recording
+    audio: Readable
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,11 @@ def test_what_a_killed_run_left_is_not_made_again(folder: Path):
 
 
 def test_a_killed_run_can_be_read_and_says_what_it_was_doing(folder: Path):
-    assert killed_after(started(folder), folder / "store", 10)
+    assert killed_after(started(folder), folder / "store", 15)
     found = Run.read(folder / "run")
-    assert found.stages == {"generate": "running", "extract": "waiting", "score": "waiting"}
+    assert found.stages == {
+        "canaries": "done", "generate": "running", "extract": "waiting", "score": "waiting"
+    }  # fmt: skip
     assert not any(system.results for system in found.systems)
     assert [system.name for system in found.systems] == ["recordings", "shuffled", "many-steps", "few-steps"]
 
@@ -98,7 +100,7 @@ def offspring(process: "subprocess.Popen[bytes]") -> Iterator[psutil.Process]:
 
 def test_workers_end_with_the_process_that_started_them(folder: Path):
     process = started(folder, workers=2)
-    while published(folder / "store") < 5 and process.poll() is None:
+    while published(folder / "store") < 10 and process.poll() is None:
         time.sleep(0.005)
     workers = list(offspring(process))
     process.kill()
