@@ -69,12 +69,11 @@ def listen(suite: Suite, store: Store, pool: Pool, progress: Progress) -> Canari
         rows = {canary: _of(described.rows, canary) for canary in (UNTOUCHED, *ALTERED, OTHER_RATE)}
         deaf = _hears_the_rate(rows[UNTOUCHED], rows.pop(OTHER_RATE))
         captions = describe_captions(part, prompts, store)
+        text = captions.rows if captions else None
         labels = {name: described.labels} if described.labels else {}
         for metric in ranking:
             shown = {
-                canary: _evidence(
-                    name, prompts, rows[UNTOUCHED], heard, captions.rows if captions else None, labels
-                )
+                canary: _evidence(name, prompts, rows[UNTOUCHED], heard, text, labels)
                 for canary, heard in _heard(rows, prompts, suite.seed).items()
             }
             found, reason = judged(metric, shown)
