@@ -78,6 +78,29 @@ def gate(
     raise typer.Exit(code)
 
 
+def claims(
+    run: Annotated[Path, typer.Argument(metavar="RUN")],
+    claimed: Annotated[
+        str, typer.Option("--claims", metavar="NAME|FILE", help="What is claimed; shipped: paper.")
+    ] = "paper",
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a table for a page.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Judge what a paper claims by a Run: differences, intervals and p-values over training seeds.
+
+    Exit 3 if a claim could not be measured. A claim that does not hold is a finding, not an error.
+    """
+    from arc_eval.gate.claims import judge_claims, load_claims
+    from arc_eval.gate.comparison import Side
+
+    findings = judge_claims(Side.read(run), load_claims(claimed))
+    if as_json:
+        show.as_json(findings)
+    else:
+        typer.echo(results.claims_markdown(findings) if markdown else console(results.claims_text(findings)))
+    raise typer.Exit(3 if any(found.outcome == "not measured" for found in findings) else 0)
+
+
 def on_github(verdicts: "Sequence[Verdict]") -> None:
     """Tells GitHub Actions, if that is where the command runs."""
     from arc_eval.gate.github import annotations, summary

@@ -1,13 +1,14 @@
 """A Run, or the difference of two, in a few lines. The intervals of a Run are in its report."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from arc_eval.cli.show import columns, number, table
-from arc_eval.escape import one_line
+from arc_eval.escape import markdown, one_line
 
 if TYPE_CHECKING:
+    from arc_eval.gate.claims import Finding
     from arc_eval.gate.comparison import Comparison, Difference
     from arc_eval.records.run import Run
     from arc_eval.report.source import Source
@@ -78,4 +79,37 @@ def _difference(item: "Difference", found: "Comparison") -> list[str]:
         f"[{interval.low:+.4g}, {interval.high:+.4g}]" if interval else f"none: {item.no_interval}",
         f"paired, {item.prompts} prompts" if item.pairing == "paired" else "unpaired",
         better[item.favours],
+    ]
+
+
+CLAIM_HEAD = ("claim", "metric", "of", "than", "in its favour", "95 % interval", "p", "trainings", "outcome")
+
+
+def claims_text(findings: "Sequence[Finding]") -> str:
+    """One line for each claim; then why some could not be measured."""
+    notes = [f"not measured: {found.claim}: {found.reason}" for found in findings if found.reason]
+    return "\n".join([columns([CLAIM_HEAD, *map(_finding, findings)]), *map(one_line, notes)])
+
+
+def claims_markdown(findings: "Sequence[Finding]") -> str:
+    """The same as a table for a page."""
+    rows = [CLAIM_HEAD, ["---"] * len(CLAIM_HEAD), *([*map(markdown, _finding(f))] for f in findings)]
+    notes = [f"- {markdown(f'{found.claim}: {found.reason}')}" for found in findings if found.reason]
+    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), *([""] if notes else []), *notes])
+
+
+def _finding(found: "Finding") -> list[str]:
+    if found.of is None or found.than is None or found.effect is None or found.p is None:
+        return [found.claim, found.metric, *[""] * 6, found.outcome]
+    interval = found.interval
+    return [
+        found.claim,
+        found.metric,
+        number(found.of),
+        number(found.than),
+        f"{found.effect:+.4g}",
+        f"[{interval.low:+.4g}, {interval.high:+.4g}]" if interval else "",
+        "< 0.0001" if found.p < 0.0001 else f"{found.p:.4f}",
+        " and ".join(map(str, found.seeds)),
+        found.outcome,
     ]
