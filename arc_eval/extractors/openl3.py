@@ -1,7 +1,8 @@
 """OpenL3 as stable-audio-metrics listens with it: what FD-openl3 is measured on.
 
 A file at its own rate is brought to a peak of -1 dBFS and to 44.1 kHz, then each channel by resampy to
-48 kHz, and cut into windows of one second. A window's row is the left channel's embedding followed by the right's.
+48 kHz, and cut into windows of one second. A window's row is the left channel's embedding, then the
+right's.
 Source: stable-audio-metrics (openl3 0.4.2, kapre front end, resampy 0.2.2).
 """
 
@@ -74,15 +75,14 @@ class OpenL3Extractor:
     @torch.inference_mode()
     def embed(self, audio: AudioBatch) -> list[Tensor]:
         """Per clip, float32[window, channels * size]."""
+        s = self._settings
         heard = [self._heard(clip, audio.sample_rate) for clip in audio]
-        windows = [
-            framed(channel, self._settings.hop, self._settings.centred) for clip in heard for channel in clip
-        ]
-        rows = self._rows(torch.cat(windows)).split([len(each) for each in windows])
+        windows = [[framed(channel, s.hop, s.centred) for channel in clip] for clip in heard]
+        rows = self._rows(torch.cat([part for clip in windows for part in clip]))
         found, place = [], 0
-        for clip in heard:
-            own = rows[place : place + len(clip)]
-            place += len(clip)
+        for clip in windows:
+            own = rows[place : place + len(clip) * len(clip[0])].view(len(clip), -1, rows.shape[1])
+            place += len(clip) * len(clip[0])
             # One channel heard once stands for two equal ones.
             found.append(torch.cat([own[0], own[-1]], 1) if s.channels == 2 else own[0])
         return found
@@ -115,12 +115,9 @@ class OpenL3Extractor:
 
     def _rows(self, windows: Tensor) -> Tensor:
         dtype = getattr(torch, self._settings.precision)
-        return torch.cat(
-            [
-                self._network(self._front_end(part).to(self._settings.device, dtype)).float().cpu()
-                for part in windows.split(self._settings.batch)
-            ]
-        )
+        parts = torch.split(windows, self._settings.batch)
+        spectrograms = (self._front_end(part).to(self._settings.device, dtype) for part in parts)
+        return torch.cat([self._network(part).float().cpu() for part in spectrograms])
 
 
 def framed(samples: Tensor, hop: float, centred: bool) -> Tensor:

@@ -105,11 +105,12 @@ class FoldedOpenL3(nn.Module):
         super().__init__()
         self.first = network.norms[0]
         self.pooled = network.pooled
-        convs = [
-            nn.utils.fuse_conv_bn_eval(conv, norm)
-            for conv, norm in zip(network.convs[:-1], network.norms[1:], strict=True)
-        ]
-        self.convs = nn.ModuleList([*convs, network.convs[-1]]).to(memory_format=torch.channels_last)
+        self.convs = nn.ModuleList(
+            _folded(network.convs[place], network.norms[place + 1]) for place in range(len(CHANNELS) - 1)
+        )
+        self.convs.append(network.convs[-1])
+        for conv in self.convs:
+            conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """As `OpenL3.forward`."""
@@ -119,3 +120,8 @@ class FoldedOpenL3(nn.Module):
             if place % 2:
                 x = F.max_pool2d(x, 2)
         return self.pooled(self.convs[-1](x))
+
+
+def _folded(conv: nn.Module, norm: nn.Module) -> nn.Module:
+    assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+    return nn.utils.fuse_conv_bn_eval(conv, norm)

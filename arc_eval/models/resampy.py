@@ -51,20 +51,20 @@ def _phases(source_rate: int, target_rate: int) -> tuple[NDArray[np.int64], Numb
     divisor = gcd(source_rate, target_rate)
     phases, step = target_rate // divisor, source_rate // divisor
     scale = min(1.0, target_rate / source_rate)
-    wings = []
-    for phase in range(phases):
-        place, rest = divmod(phase * step, phases)
-        past, future = _wing(scale * rest / phases, scale), _wing(scale - scale * rest / phases, scale)
-        wings.append((place - np.arange(len(past)), past, place + 1 + np.arange(len(future)), future))
-    columns = [_column([wing[side] for wing in wings], [wing[side + 1] for wing in wings]) for side in (0, 2)]
-    return np.concatenate([column[0] for column in columns]), np.concatenate([c[1] for c in columns])
+    whole = [divmod(phase * step, phases) for phase in range(phases)]
+    past = [_wing(scale * rest / phases, scale) for _, rest in whole]
+    future = [_wing(scale - scale * rest / phases, scale) for _, rest in whole]
+    back, forward = (np.arange(max(map(len, wings)))[:, None] for wings in (past, future))
+    place = np.array([place for place, _ in whole])
+    return np.concatenate([place - back, place + 1 + forward]), np.concatenate(
+        [_stacked(past), _stacked(future)]
+    )
 
 
-def _column(places: list[NDArray[np.int64]], weights: list[Numbers]) -> tuple[NDArray[np.int64], Numbers]:
-    """One wing of every phase, filled up with weights of 0 at its last place."""
-    taps = max(map(len, places))
-    padded = [np.pad(place, (0, taps - len(place)), mode="edge") for place in places]
-    return np.stack(padded, 1), np.stack([np.pad(w, (0, taps - len(w))) for w in weights], 1)
+def _stacked(wings: list[Numbers]) -> Numbers:
+    """float64[tap, phase]; shorter wings are filled up with zeros."""
+    taps = max(map(len, wings))
+    return np.stack([np.pad(wing, (0, taps - len(wing))) for wing in wings], 1)
 
 
 def _wing(offset: float, scale: float) -> Numbers:
