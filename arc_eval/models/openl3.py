@@ -105,10 +105,9 @@ class FoldedOpenL3(nn.Module):
         super().__init__()
         self.first = network.norms[0]
         self.pooled = network.pooled
-        self.convs = nn.ModuleList(
-            _folded(network.convs[place], network.norms[place + 1]) for place in range(len(CHANNELS) - 1)
-        )
-        self.convs.append(network.convs[-1])
+        last = len(CHANNELS) - 1
+        folded = [_folded(network.convs[place], network.norms[place + 1]) for place in range(last)]
+        self.convs = nn.ModuleList([*folded, network.convs[last]])
         for conv in self.convs:
             conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last)
 
