@@ -28,7 +28,7 @@ class HtsatConfig:
     @property
     def features(self) -> int:
         """Numbers of the last stage."""
-        return self.width * 2 ** (len(self.depths) - 1)
+        return self.width << (len(self.depths) - 1)
 
 
 class Fusion(nn.Module):
@@ -186,7 +186,8 @@ class Htsat(nn.Module):
         normalised = self.bn0(mels.transpose(1, 3)).transpose(1, 3)
         frames = SIDE * FOLDS
         stretched = F.interpolate(normalised, (frames, MELS), mode="bicubic", align_corners=True)
-        images = stretched.transpose(2, 3).unflatten(3, (FOLDS, SIDE)).transpose(2, 3).flatten(2, 3)
+        folded = stretched.transpose(2, 3).reshape(*stretched.shape[:2], MELS, FOLDS, SIDE)
+        images = folded.transpose(2, 3).flatten(2, 3)
         x = self.patch_embed(images, longer)
         for stage in self.layers:
             x = stage(x)

@@ -106,10 +106,12 @@ class FoldedOpenL3(nn.Module):
         self.first = network.norms[0]
         self.pooled = network.pooled
         last = len(CHANNELS) - 1
-        folded = [_folded(network.convs[place], network.norms[place + 1]) for place in range(last)]
+        pairs = zip(network.convs[:last], network.norms[1:], strict=True)
+        folded = [_folded(conv, norm) for conv, norm in pairs]
         self.convs = nn.ModuleList([*folded, network.convs[last]])
-        for conv in self.convs:
-            conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last)
+        for weight in self.convs.parameters():
+            if weight.ndim == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """As `OpenL3.forward`."""

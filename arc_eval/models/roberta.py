@@ -40,9 +40,9 @@ class Layer(nn.Module):
         self.output = _output(4 * WIDTH)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        q, k, v = (
-            part(x).view(*x.shape[:2], HEADS, -1).transpose(1, 2) for part in self.attention["self"].values()
-        )
+        looked = self.attention["self"]
+        assert isinstance(looked, nn.ModuleDict)
+        q, k, v = (part(x).view(*x.shape[:2], HEADS, -1).transpose(1, 2) for part in looked.values())
         seen = F.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)
         x = _added(self.attention["output"], seen, x)
         return _added(self.output, F.gelu(self.intermediate["dense"](x)), x)

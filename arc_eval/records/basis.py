@@ -14,6 +14,8 @@ LOOKS_AT: Mapping[str, tuple[str, ...]] = {
     "alignment": (),
     "diversity": (),
     "health": (),
+    "inception": (),
+    "vendi": (),
     "recognition": (),
     "label_kl": ("recordings_digest",),
     "frechet": ("reference_digest",),

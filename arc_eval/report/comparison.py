@@ -16,7 +16,8 @@ from arc_eval.report.tables import Cell, Column, Row, Table, absent, failed
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Quality": ("fd", "kd", "kl", "clap", "recognition"),
-    "Diversity and coverage": ("ccds", "precision", "recall", "density", "coverage"),
+    "Levels of kl": ("kl_chance", "kl_constant"),
+    "Diversity and coverage": ("ccds", "vendi", "inception", "precision", "recall", "density", "coverage"),
 }
 """Group to the metrics in it, by name without extractor; timed metrics are `Speed`, the rest `Signal`."""
 

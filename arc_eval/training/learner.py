@@ -117,7 +117,7 @@ class Learner(Generic[M]):
         """Network, optimiser, loss scale, and the average if there is one, whole; every process must ask."""
         state = {
             "network": get_model_state_dict(self.network, options=WHOLE),
-            "optimiser": get_optimizer_state_dict(self.network, self.optimiser, options=WHOLE),
+            "optimiser": self._optimiser_state(),
             "scale": self.scale.state_dict(),
         }
         if self.moving is not None:
@@ -125,10 +125,17 @@ class Learner(Generic[M]):
             state["updates"] = {"average": self.moving.updates}
         return state
 
+    def _optimiser_state(self) -> dict[str, Any]:
+        """Empty before the first update: asking torch for it then would itself count as an update."""
+        if not self.optimiser.state:
+            return {}
+        return get_optimizer_state_dict(self.network, self.optimiser, options=WHOLE)
+
     def load_state_dict(self, state: dict[str, Any], /) -> None:
         """The inverse of `state_dict`."""
         set_model_state_dict(self.network, state["network"], options=WHOLE)
-        set_optimizer_state_dict(self.network, self.optimiser, state["optimiser"], options=WHOLE)
+        if state["optimiser"]:
+            set_optimizer_state_dict(self.network, self.optimiser, state["optimiser"], options=WHOLE)
         self.scale.load_state_dict(state["scale"])
         if self.moving is not None:
             set_model_state_dict(self.moving.average, state["average"], options=WHOLE)

@@ -135,3 +135,14 @@ def test_too_few_clips_for_k_neighbours_are_refused():
         metric.measure(evidence(normal(5, 3), normal(30, 3)))
     with pytest.raises(IncompleteError, match="more than 5 different clips; there are 1"):
         metric.measure(evidence(normal(30, 3), torch.ones(30, 3)))
+
+
+@pytest.mark.parametrize(("real", "fake", "k"), [(200, 150, 5), (80, 300, 3)])
+def test_all_four_equal_the_prdc_package(real, fake, k, capsys):
+    package = pytest.importorskip("prdc", reason="prdc is not installed")
+    reference, generated = normal(real, 16), 0.3 + normal(fake, 16, seed=1)
+    found = neighbourhoods(generated, reference, k)[0]
+    expected = package.compute_prdc(reference.numpy(), generated.numpy(), nearest_k=k)
+    assert dict(
+        zip(("precision", "recall", "density", "coverage"), shares(found), strict=True)
+    ) == pytest.approx(expected, rel=1e-6)

@@ -71,7 +71,7 @@ def test_label_divergence_points_from_generated_to_reference(ours, theirs, expec
 
 def test_label_divergence_of_identical_audio_is_slightly_below_zero():
     logits = 3 * normal(20, 527)
-    (result,) = built(label_kl).measure(evidence(logits, paired=logits))
+    result, _, _ = built(label_kl).measure(evidence(logits, paired=logits))
     assert -5.3e-4 < result.value < 0.0
 
 
@@ -96,7 +96,7 @@ def test_recordings_of_several_takes_are_never_compared_with_themselves():
 
 def test_clips_without_a_recording_of_their_prompt_are_left_out_and_counted():
     found = evidence(normal(8, 5), paired=normal(6, 5, seed=1), paired_owners=clip_ids(6))
-    (result,) = built(label_kl).measure(found)
+    result, _, _ = built(label_kl).measure(found)
     assert (result.counts.scored, result.counts.generated) == (6, 9)
     with pytest.raises(IncompleteError, match="no generated clip's prompt has a recording"):
         built(label_kl).measure(evidence(normal(3, 5), paired=normal(2, 5), paired_owners=["x#0", "y#0"]))
@@ -217,3 +217,21 @@ def test_a_clip_meets_a_recording_of_another_take_however_few_are_left():
 def test_diversity_of_recordings_with_one_take_names_the_source():
     with pytest.raises(IncompleteError, match=r"one clip for each prompt.*a source with several of each"):
         built(diversity).measure(evidence(normal(6, 4)))
+
+
+def test_levels_of_label_divergence_are_those_of_systems_that_do_not_listen():
+    recordings = normal(9, 6)
+    owners = clip_ids(3, 3)
+    _, chance, constant = built(label_kl).measure(
+        evidence(normal(9, 6, seed=1), owners=owners, paired=recordings, paired_owners=owners)
+    )
+    p = torch.softmax(recordings, 1)
+
+    def divergence(a, b):
+        return float((a * (a.log() - (b + 1e-6).log())).sum())
+
+    others = [np.mean([divergence(p[i], p[j]) for i in range(9) if i // 3 != j // 3]) for j in range(9)]
+    assert (chance.metric, constant.metric) == (f"kl_chance[{EAR}]", f"kl_constant[{EAR}]")
+    assert chance.value == pytest.approx(np.mean(others), rel=1e-6)
+    assert constant.value == pytest.approx(np.mean([divergence(p.mean(0), q) for q in p]), rel=1e-6)
+    assert chance.direction == constant.direction == "none"

@@ -39,6 +39,50 @@ def test_post_training_moves_the_dit_and_nothing_else(
 
 
 @pytest.mark.parametrize("kind", ["arc", "distill"])
+def test_a_checkpoint_before_a_networks_first_update_changes_nothing(
+    kind: str, teacher: Path, autoencoder: Path, recipes: Written, cache: Path, tmp_path: Path
+) -> None:
+    recipes_ = [
+        load_recipe(_student(kind, teacher, autoencoder, recipes, checkpoint_every=every))
+        for every in (1, 1000)
+    ]
+    often, seldom = (
+        load_file(train(recipe, tmp_path / str(place), cache=cache) / "model.safetensors")
+        for place, recipe in enumerate(recipes_)
+    )
+    assert all(torch.equal(often[name], seldom[name]) for name in often)
+
+
+@pytest.mark.parametrize("kind", ["arc", "distill"])
+def test_a_training_cut_after_its_first_step_goes_on_to_the_same_weights(
+    kind: str,
+    teacher: Path,
+    autoencoder: Path,
+    recipes: Written,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = load_recipe(_student(kind, teacher, autoencoder, recipes, checkpoint_every=1))
+    task = type(recipe.task(cache))
+    turn = task.turn
+
+    def power_cut(self: Any, number: int, rng: torch.Generator) -> object:
+        if number == 1:
+            raise KeyboardInterrupt
+        return turn(self, number, rng)
+
+    whole = load_file(train(recipe, tmp_path / "whole", cache=cache) / "model.safetensors")
+    monkeypatch.setattr(task, "turn", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "cut", cache=cache)
+    monkeypatch.undo()
+    resumed = train(recipe, tmp_path / "cut", cache=cache, resume=True)
+    after = load_file(resumed / "model.safetensors")
+    assert all(torch.equal(whole[name], after[name]) for name in whole)
+
+
+@pytest.mark.parametrize("kind", ["arc", "distill"])
 def test_a_student_is_not_a_teacher(
     kind: str, teacher: Path, autoencoder: Path, recipes: Written, cache: Path, tmp_path: Path
 ) -> None:
