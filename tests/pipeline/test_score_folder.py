@@ -172,3 +172,19 @@ def test_an_id_given_twice_is_refused(folder: Path, tmp_path: Path):
     (folder / "metadata.csv").write_text("file_name,caption,id\nclip-00.wav,a,x\nclip-01.flac,b,x\n")
     with pytest.raises(DataError, match="'x' was used on line 2"):
         judged(folder, folder, tmp_path)
+
+
+def test_an_extractor_is_told_its_settings(folder: Path, tmp_path: Path):
+    found = score_folder(
+        folder,
+        folder / "metadata.csv",
+        folder,
+        tmp_path / "run",
+        metrics=["frechet[openl3]"],
+        overrides=["extractors.openl3.weights=random", "extractors.openl3.resampler=soxr", "canaries=0"],
+        store=Store(tmp_path / "store"),
+    )
+    assert abs(value(found, "fd[openl3]")) < 1e-6
+    assert found.fingerprints["openl3"]["checkpoint"] == "random"
+    with pytest.raises(SuiteError, match="weights"):
+        judged(folder, folder, tmp_path, metrics=["frechet[openl3]"])
