@@ -94,7 +94,7 @@ def influence_ratio(ours: Influence, theirs: Influence, a: float, b: float) -> t
 def units(names: Mapping[str, float] | set[str]) -> str:
     """How many units there are, in words."""
     groups = sum(name.startswith(GROUP) for name in names)
-    return f"{len(names)} groups of prompts" if groups == len(names) else f"{len(names)} prompts"
+    return f"{len(names)} groups of prompts" if groups else f"{len(names)} prompts"
 
 
 def _pulls(influence: Influence) -> dict[str, float]:

@@ -22,8 +22,8 @@ def require_equal_sizes(metric: str, a: str, left: Measurement, b: str, right: M
     if unequal := _unequal(metric, left, right):
         what, x, y = unequal
         raise NotComparableError(
-            f"{metric} depends on the number of {what}, and rests on {x} in {a}, on {y} in {b}; evaluate both "
-            "on the same prompts, takes and seconds and make up for lost clips, or have them equalised "
+            f"{metric} depends on the number of {what}, and rests on {x} in {a}, on {y} in {b}; evaluate "
+            "both on the same prompts, takes and seconds and make up for lost clips, or have them equalised "
             "(compare --equalise)"
         )
 
@@ -62,7 +62,7 @@ def _at(measured: Measurement, bias: Measurement, clips: int) -> Measurement:
 
 
 def _unequal(metric: str, left: Measurement, right: Measurement) -> tuple[str, int, int] | None:
-    """What the numbers differ in. Runs that did not record rows are held against each other by clips alone."""
+    """What the numbers differ in. Where a Run did not record rows, the clips alone decide."""
     ours, theirs = left.counts, right.counts
     recorded = bool(ours.rows and theirs.rows)
     if not recorded and base_name(metric) not in SIZED:
