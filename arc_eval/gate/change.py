@@ -1,8 +1,8 @@
 """How far one number lies above another, with an interval, or with the reason why there is none.
 
-Paired: scores of clips, by prompt, or the influence of prompts on a set's number. Unpaired: through the intervals of both numbers (the method of
-variance estimates recovery, Zou and Donner 2008), which assumes only that they are independent.
-Exchanging the sides flips every sign exactly.
+Paired: scores of clips, by prompt, or the influence of prompts on a set's number. Unpaired: through
+the intervals of both numbers (the method of variance estimates recovery, Zou and Donner 2008), which
+assumes only that they are independent. Exchanging the sides flips every sign exactly.
 """
 
 import math

@@ -1,10 +1,10 @@
 """Claims about systems, as a paper makes them, judged by a Run: a difference, its interval and its p-value.
 
 A system may have been trained several times: then it has a row for each seed, and its number is their
-mean. Two kinds of chance enter. Sampling: the prompts and clips; paired by prompt where a metric has
-scores of clips or each prompt's influence, else (in a Run of an earlier version) taken from both intervals,
-which are treated as independent and the seeds of one system as wholly dependent (both widen the interval). Training: the variance between the seeds of a
-system, pooled over all systems with several, also for those that were trained once.
+mean. Two kinds of chance enter. Sampling: the prompts and clips; paired by prompt where a Run has scores
+of clips or the influence of prompts, else taken from both intervals, which are treated as independent and
+the seeds of one system as wholly dependent (both widen the interval). Training: the variance between the
+seeds of a system, pooled over all systems with several, also for those that were trained once.
 """
 
 import math

@@ -156,7 +156,8 @@ def difference(
     """One metric of system B minus the same of system A.
 
     Raises NotComparableError, naming the fields, if it was measured differently, or on different
-    numbers of clips where that matters and (with `equalise`) cannot be mended, IncompleteError if a side has no number, SuiteError for an unknown system.
+    numbers of clips where that matters and (with `equalise`) cannot be mended; IncompleteError if a
+    side has no number, SuiteError for an unknown system.
     """
     left, right = a.measured(system_a, metric), b.measured(system_b, metric)
     _require_equal_basis(a, b, metric)
