@@ -19,6 +19,7 @@ from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import PromptGroups, measurement, sides
+from arc_eval.metrics.nuclear import nuclear_norm
 from arc_eval.records.measurement import Measurement
 
 
@@ -64,7 +65,7 @@ def gaussian_distance(a: Gaussian, b: Gaussian) -> float:
     # The nuclear norm of the product of the deviations is the trace of the root of the product of
     # the covariances. Taken this way it is real by construction, rank-deficient or not: there is no
     # imaginary part to throw away and no eps to tune.
-    overlap = torch.linalg.matrix_norm(a.deviation @ b.deviation.T, ord="nuc")
+    overlap = nuclear_norm(a.deviation @ b.deviation.T)
     scatter = a.deviation.square().sum() + b.deviation.square().sum() - 2 * overlap
     # Twice the nuclear norm is at most the two traces; only rounding can exceed them.
     return float((a.mean - b.mean).square().sum() + scatter.clamp(min=0))

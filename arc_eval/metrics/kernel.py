@@ -95,8 +95,10 @@ class Kernel:
     def measure(self, evidence: Evidence) -> list[Measurement]:
         """One Measurement, lower is better; interval by jackknife over groups of prompts."""
         both = sides(evidence, self.extractor, minimum=2)
-        generated, reference = both.generated, both.reference
-        bandwidth = median_distance(reference.values)
+        bandwidth = median_distance(both.reference.values)
+        origin = both.reference.values.mean(0)  # distances ignore a common shift; their rounding does not
+        generated = replace(both.generated, values=both.generated.values - origin)
+        reference = replace(both.reference, values=both.reference.values - origin)
         groups = PromptGroups.deal(generated.prompts)
         ours = within(generated, groups, bandwidth)
         cross = across(generated.values, reference.values, bandwidth)
@@ -131,5 +133,9 @@ _ANY = (-math.inf, math.inf)
 
 
 def _kernel(a: Tensor, b: Tensor, bandwidth: float) -> Tensor:
-    """float64[row of a, row of b]."""
-    return torch.exp(-shared.distances(a, b).square() / (2 * bandwidth**2))
+    """float64[row of a, row of b]; the rows should lie around the origin."""
+    # By the matrix product, ten times faster than by differences: the kernel is smooth, so a rounding of
+    # the squared distance by 1e-16 of the rows' size moves it by no more, and copies need not be at 0.
+    sizes = a.square().sum(1, keepdim=True) + b.square().sum(1)
+    squared = torch.addmm(sizes, a, b.T, alpha=-2.0).clamp_(min=0)
+    return squared.mul_(-1 / (2 * bandwidth**2)).exp_()
