@@ -15,8 +15,14 @@ from arc_eval.report.source import Entry
 from arc_eval.report.tables import Cell, Column, Row, Table, absent, failed
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Quality": ("fd", "kd", "kl", "clap", "recognition"),
-    "Diversity and coverage": ("ccds", "precision", "recall", "density", "coverage"),
+    "Quality": (
+        *("fd", "fad_inf", "fad_inf_slope", "fad_inf_residual", "kd", "kid", "sw2"),
+        *("kl", "kl_chance", "kl_constant", "kl_reverse", "kl_reverse_chance", "kl_reverse_constant"),
+        *("clap", "recognition", "inception"),
+    ),
+    "Diversity and coverage": (
+        *("ccds", "vendi", "vendi_takes", "precision", "recall", "density", "coverage"),
+    ),
 }
 """Group to the metrics in it, by name without extractor; timed metrics are `Speed`, the rest `Signal`."""
 
