@@ -37,7 +37,7 @@ BLOCKS = 6
 
 @dataclass(frozen=True)
 class Line:
-    """distance = intercept + slope / prompts; residual: root mean square distance of the sizes' means to it."""
+    """distance = intercept + slope / prompts; residual: root mean square of what the line leaves."""
 
     intercept: float
     slope: float
@@ -128,7 +128,7 @@ class FrechetInfinity:
 
 
 class Settings(shared.Settings):
-    """`{kind: frechet_infinity, extractor: NAME, seed: 0}`; seed: of the blocks that prompts are dealt into."""
+    """`{kind: frechet_infinity, extractor: NAME, seed: 0}`; seed: which prompts share a block."""
 
     seed: int = 0
 

@@ -9,6 +9,7 @@ Source: Gretton et al. 2012, lemma 6; scale and bandwidth as arXiv 2502.15602.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +21,9 @@ from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import PromptGroups, Rows, measurement, sides
 from arc_eval.records.measurement import Measurement
+
+KernelFunction = Callable[[Tensor, Tensor], Tensor]
+"""float64[row of a, row of b] of rows a and b, float64[row, feature]."""
 
 SCALE = 100.0
 _BLOCK = 512  # rows of the kernel matrix that exist at a time
@@ -60,7 +64,7 @@ class Sums:
         return float(self.total[keep][:, keep].sum()) / pairs
 
 
-def within(rows: Rows, groups: PromptGroups, bandwidth: float) -> Sums:
+def within(rows: Rows, groups: PromptGroups, kernel: KernelFunction) -> Sums:
     """Kernel sums between rows of different prompts, by the groups of their prompts."""
     names = {prompt: index for index, prompt in enumerate(sorted(set(rows.prompts)))}
     prompt = torch.tensor([names[name] for name in rows.prompts])
@@ -69,44 +73,70 @@ def within(rows: Rows, groups: PromptGroups, bandwidth: float) -> Sums:
     pairs = torch.zeros_like(total)
     for block in torch.split(torch.arange(len(rows)), _BLOCK):
         allowed = (prompt[block, None] != prompt).double()
-        kernel = _kernel(rows.values[block], rows.values, bandwidth) * allowed
-        total += member[block].T @ kernel @ member
+        likeness = kernel(rows.values[block], rows.values) * allowed
+        total += member[block].T @ likeness @ member
         pairs += member[block].T @ allowed @ member
     return Sums(total, pairs)
 
 
-def across(generated: Tensor, reference: Tensor, bandwidth: float) -> Tensor:
+def across(generated: Tensor, reference: Tensor, kernel: KernelFunction) -> Tensor:
     """float64[row of generated], the mean kernel to the reference rows."""
-    return torch.cat(
-        [_kernel(block, reference, bandwidth).mean(1) for block in torch.split(generated, _BLOCK)]
-    )
+    return torch.cat([kernel(block, reference).mean(1) for block in torch.split(generated, _BLOCK)])
+
+
+def gaussian(
+    reference: Tensor,  # float64[row, feature]
+) -> KernelFunction:
+    """exp(-d^2 / (2 b^2)), b the median distance of the reference rows, which lie around the origin."""
+    return gaussian_of(median_distance(reference))
+
+
+def gaussian_of(bandwidth: float) -> KernelFunction:
+    """exp(-d^2 / (2 bandwidth^2)), for rows that lie around the origin."""
+
+    # By the matrix product, ten times faster than by differences: the kernel is smooth, so a rounding of
+    # the squared distance by 1e-16 of the rows' size moves it by no more, and copies need not be at 0.
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        sizes = a.square().sum(1, keepdim=True) + b.square().sum(1)
+        squared = torch.addmm(sizes, a, b.T, alpha=-2.0).clamp_(min=0)
+        return squared.mul_(-1 / (2 * bandwidth**2)).exp_()
+
+    return kernel
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """Kernel distance of the generated clips to the reference recordings: `kd[extractor]`."""
+    """Kernel distance of the generated clips to the reference recordings: `kd[extractor]`.
+
+    kernel: from the reference rows to the kernel that every system is measured with; `centred` moves
+    the reference's mean to the origin first, which a kernel of distances does not notice.
+    """
 
     extractor: str
+    kernel: Callable[[Tensor], KernelFunction] = gaussian
+    short: str = "kd"
+    scale: float = SCALE
+    centred: bool = True
 
     @property
     def name(self) -> str:
-        return f"kd[{self.extractor}]"
+        return f"{self.short}[{self.extractor}]"
 
     def measure(self, evidence: Evidence) -> list[Measurement]:
         """One Measurement, lower is better; interval by jackknife over groups of prompts."""
         both = sides(evidence, self.extractor, minimum=2)
-        bandwidth = median_distance(both.reference.values)
-        origin = both.reference.values.mean(0)  # distances ignore a common shift; their rounding does not
+        origin = both.reference.values.mean(0) * self.centred
         generated = replace(both.generated, values=both.generated.values - origin)
         reference = replace(both.reference, values=both.reference.values - origin)
+        kernel = self.kernel(reference.values)
         groups = PromptGroups.deal(generated.prompts)
-        ours = within(generated, groups, bandwidth)
-        cross = across(generated.values, reference.values, bandwidth)
-        theirs = within(reference, PromptGroups.deal(reference.prompts), bandwidth).mean()
+        ours = within(generated, groups, kernel)
+        cross = across(generated.values, reference.values, kernel)
+        theirs = within(reference, PromptGroups.deal(reference.prompts), kernel).mean()
 
         def distance(left_out: int | None = None) -> float:
             kept = cross if left_out is None else cross[groups.of != left_out]
-            return SCALE * (ours.mean(left_out) + theirs - 2 * float(kept.mean()))
+            return self.scale * (ours.mean(left_out) + theirs - 2 * float(kept.mean()))
 
         value = distance()
         return [
@@ -130,12 +160,3 @@ class Settings(shared.Settings):
 
 
 _ANY = (-math.inf, math.inf)
-
-
-def _kernel(a: Tensor, b: Tensor, bandwidth: float) -> Tensor:
-    """float64[row of a, row of b]; the rows should lie around the origin."""
-    # By the matrix product, ten times faster than by differences: the kernel is smooth, so a rounding of
-    # the squared distance by 1e-16 of the rows' size moves it by no more, and copies need not be at 0.
-    sizes = a.square().sum(1, keepdim=True) + b.square().sum(1)
-    squared = torch.addmm(sizes, a, b.T, alpha=-2.0).clamp_(min=0)
-    return squared.mul_(-1 / (2 * bandwidth**2)).exp_()

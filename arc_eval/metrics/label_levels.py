@@ -20,7 +20,7 @@ def chance_level(
     *,
     reverse: bool = False,
 ) -> Tensor:
-    """float64[clip], the mean divergence of each clip to the recordings paired with the *other* prompts' clips."""
+    """float64[clip], the mean divergence of each clip to the recordings of all *other* prompts."""
     ours, theirs = generated.softmax(1), reference.softmax(1)
     # Linear in the recording's share of the formula, so the mean over pairs needs no pairs.
     if reverse:

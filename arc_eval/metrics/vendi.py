@@ -1,7 +1,7 @@
 """Vendi score: the effective number of different clips, from 1 (copies) to their number (orthogonal).
 
-The exponential of the Rényi entropy, of a given order, of the spectrum of the cosine similarities between clips,
-each divided by their number. Order 1 is Shannon's; higher orders heed common kinds of clips more,
+The exponential of the entropy of the spectrum of the cosine similarities between clips, each divided by
+their number. The entropy is Shannon's at order 1; higher orders heed common kinds of clips more,
 `inf` only the commonest. One row for each clip (windows are averaged). It grows with the number of
 clips, so it compares at equal numbers alone, and noise is diverse too: read it beside an alignment.
 Source: Friedman and Dieng 2023; orders Pasarkar and Dieng 2024.
@@ -30,7 +30,7 @@ def vendi_score(
     clips: Tensor,  # float64[clip, feature]
     order: Order = 1.0,
 ) -> float:
-    """Effective number of different rows. Raises IncompleteError if a row has no direction or there is none."""
+    """Effective number of different rows. Raises IncompleteError for no rows, or one that is all zero."""
     if len(clips) == 0 or not bool(clips.any(1).all()):
         raise IncompleteError("the Vendi score needs clips whose embeddings are not zero")
     units = torch.nn.functional.normalize(clips, dim=1, eps=0.0)
@@ -60,7 +60,7 @@ def takes_of(described: Rows) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class Vendi:
-    """`vendi[extractor]` of all clips, or `vendi_takes[extractor]`, the mean over prompts of that of the takes."""
+    """`vendi[extractor]` of all clips; `vendi_takes[...]` of each prompt's takes, mean over prompts."""
 
     extractor: str
     order: Order

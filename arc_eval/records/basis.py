@@ -22,6 +22,7 @@ LOOKS_AT: Mapping[str, tuple[str, ...]] = {
     "frechet_infinity": ("reference_digest",),
     "sliced_wasserstein": ("reference_digest",),
     "kernel": ("reference_digest",),
+    "kernel_polynomial": ("reference_digest",),
     "manifold": ("reference_digest",),
 }
 """Metric kind to the recordings, besides the clips, that decide its values; an unknown kind may use all."""

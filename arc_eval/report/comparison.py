@@ -18,10 +18,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Quality": (
         *("fd", "fad_inf", "fad_inf_slope", "fad_inf_residual", "kd", "kid", "sw2"),
         *("kl", "kl_chance", "kl_constant", "kl_reverse", "kl_reverse_chance", "kl_reverse_constant"),
-        *("clap", "recognition", "inception"),
+        *("clap", "recognition"),
     ),
     "Diversity and coverage": (
-        *("ccds", "vendi", "vendi_takes", "precision", "recall", "density", "coverage"),
+        *("ccds", "vendi", "vendi_takes", "inception", "precision", "recall", "density", "coverage"),
     ),
 }
 """Group to the metrics in it, by name without extractor; timed metrics are `Speed`, the rest `Signal`."""

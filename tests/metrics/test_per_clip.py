@@ -71,7 +71,7 @@ def test_label_divergence_points_from_generated_to_reference(ours, theirs, expec
 
 def test_label_divergence_of_identical_audio_is_slightly_below_zero():
     logits = 3 * normal(20, 527)
-    (result,) = built(label_kl).measure(evidence(logits, paired=logits))
+    result, *_ = built(label_kl).measure(evidence(logits, paired=logits))
     assert -5.3e-4 < result.value < 0.0
 
 
@@ -96,7 +96,7 @@ def test_recordings_of_several_takes_are_never_compared_with_themselves():
 
 def test_clips_without_a_recording_of_their_prompt_are_left_out_and_counted():
     found = evidence(normal(8, 5), paired=normal(6, 5, seed=1), paired_owners=clip_ids(6))
-    (result,) = built(label_kl).measure(found)
+    result, *_ = built(label_kl).measure(found)
     assert (result.counts.scored, result.counts.generated) == (6, 9)
     with pytest.raises(IncompleteError, match="no generated clip's prompt has a recording"):
         built(label_kl).measure(evidence(normal(3, 5), paired=normal(2, 5), paired_owners=["x#0", "y#0"]))

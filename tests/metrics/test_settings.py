@@ -13,6 +13,7 @@ KINDS = (
     "health",
     "inception",
     "kernel",
+    "kernel_polynomial",
     "label_kl",
     "manifold",
     "recognition",
