@@ -19,12 +19,11 @@ from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.influence import mean_influence
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, clip_means, distances, measurement, set_measurement, sides
+from arc_eval.metrics.evidence import PromptGroups, clip_means, measurement, set_measurement, sides
 from arc_eval.metrics.known import BROKEN_SOUNDS, question
+from arc_eval.metrics.neighbours import Squares, blocks, kth_nearest
 from arc_eval.records.measurement import Interval, Measurement
 from arc_eval.stats import Groups, by_prompt, mean_interval, share_interval
-
-_BLOCK = 512  # rows of a distance matrix that exist at a time
 
 
 @dataclass(frozen=True)
@@ -64,13 +63,7 @@ def radii(
     kept = torch.ones(1, len(rows), dtype=torch.bool) if kept is None else kept
     if (fewest := int(kept.sum(1).min())) <= k:
         raise IncompleteError(f"{k} neighbours need more than {k} different clips; there are {fewest}")
-    blocks = []
-    for block in torch.split(rows, _BLOCK):
-        distance = distances(block, rows)
-        # The row itself is the nearest, at distance zero: hence k + 1.
-        nearest = [distance.masked_fill(~keep, torch.inf).kthvalue(k + 1, dim=1).values for keep in kept]
-        blocks.append(torch.stack(nearest))
-    return torch.cat(blocks, 1).masked_fill(~kept, 0.0)
+    return kth_nearest(rows, k, kept)
 
 
 def neighbourhoods(
@@ -87,12 +80,12 @@ def neighbourhoods(
     own_radii, real_radii = radii(generated, k, kept), radii(reference, k)[0]
     balls = torch.zeros(len(generated), dtype=torch.long)
     covered, recalled = torch.zeros(len(kept)), torch.zeros(len(kept))
-    for real, radius in zip(torch.split(reference, _BLOCK), torch.split(real_radii, _BLOCK), strict=True):
-        distance = distances(real, generated)
-        inside = distance < radius.unsqueeze(1)
+    for block in blocks(reference, len(generated)):
+        squares = Squares.of(reference[block], generated)
+        inside = squares.closer(real_radii[block].unsqueeze(1))
         balls += inside.sum(0)
         covered += (inside.float() @ kept.float().T > 0).sum(0)
-        recalled += torch.stack([(distance < own).any(1).sum() for own in own_radii])
+        recalled += torch.stack([squares.closer(own).any(1).sum() for own in own_radii])
     return [
         Neighbourhoods(balls[keep], k, float(found) / len(reference), float(holding) / len(reference))
         for keep, found, holding in zip(kept, recalled, covered, strict=True)

@@ -15,17 +15,14 @@ from arc_eval.report.source import Entry
 from arc_eval.report.tables import Cell, Column, Row, Table, absent, failed
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Quality": ("fd", "fd_bias", "kd", "kl", "clap", "recognition"),
+    "Quality": (
+        *("fd", "fd_bias", "fad_inf", "fad_inf_slope", "fad_inf_residual"),
+        *("kd", "sw2", "kl", "clap", "recognition"),
+    ),
     "Levels of kl": ("kl_chance", "kl_constant"),
     "Diversity and coverage": (
-        "ccds",
-        "ccds_between",
-        "vendi",
-        "inception",
-        "precision",
-        "recall",
-        "density",
-        "coverage",
+        *("ccds", "ccds_between", "vendi", "inception"),
+        *("precision", "recall", "density", "coverage"),
     ),
 }
 """Group to the metrics in it, by name without extractor; timed metrics are `Speed`, the rest `Signal`."""

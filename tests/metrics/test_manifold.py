@@ -8,7 +8,7 @@ import torch
 from made_evidence import EAR, clip_ids, evidence, normal
 
 from arc_eval.errors import IncompleteError
-from arc_eval.metrics import manifold
+from arc_eval.metrics import neighbours
 from arc_eval.metrics.manifold import Settings, neighbourhoods
 
 
@@ -65,7 +65,7 @@ def test_variants_equal_starting_afresh_from_the_kept_rows():
 def test_blocks_and_the_order_of_rows_change_nothing(monkeypatch):
     generated, reference = normal(40, 3), normal(50, 3, seed=1)
     whole = shares(neighbourhoods(generated, reference)[0])
-    monkeypatch.setattr(manifold, "_BLOCK", 7)
+    monkeypatch.setattr(neighbours, "_ELEMENTS", 7 * 50)
     assert shares(neighbourhoods(generated, reference)[0]) == whole
     assert shares(neighbourhoods(generated.flip(0), reference.flip(0))[0]) == pytest.approx(whole)
 

@@ -5,7 +5,20 @@ import pytest
 from arc_eval import registry
 from arc_eval.errors import SuiteError
 
-KINDS = ("alignment", "diversity", "frechet", "health", "kernel", "label_kl", "manifold", "recognition")
+KINDS = (
+    "alignment",
+    "diversity",
+    "frechet",
+    "frechet_infinity",
+    "health",
+    "inception",
+    "kernel",
+    "label_kl",
+    "manifold",
+    "recognition",
+    "sliced_wasserstein",
+    "vendi",
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
