@@ -1,4 +1,4 @@
-"""The Fréchet distance where it is hard: full size, rank-deficient, ill-conditioned. Truth by closed forms."""
+"""The Fréchet distance where it is hard: full size, rank-deficient, ill-conditioned."""
 
 import math
 
@@ -9,7 +9,7 @@ from made_evidence import normal
 from scipy.linalg import sqrtm
 
 from arc_eval.metrics.frechet import Gaussian, frechet_distance, gaussian_distance
-from arc_eval.metrics.nuclear import nuclear_norm
+from arc_eval.metrics.nuclear import nuclear_norm, triangle_product
 
 
 def by_square_root(a, b):
@@ -31,8 +31,8 @@ def test_distance_agrees_with_the_matrix_square_root_at_256_features():
 
 
 def test_distance_agrees_with_the_matrix_square_root_for_audiocaps_sizes_4875_and_881_rows_of_1024():
-    """881 rows span 880 of the 1024 directions. Within those no covariance is singular, which the square root of
-    a matrix asks for; outside them only the other trace counts."""
+    """881 rows span 880 of the 1024 directions. Within those no covariance is singular, as the square root
+    asks for; outside them only the other trace counts."""
     mix = normal(1024, 1024, seed=1) / 32
     a, b = normal(4875, 1024, seed=2) @ mix, normal(881, 1024, seed=3) @ mix + 0.05
     spanned = torch.linalg.qr((b - b.mean(0))[:-1].T).Q
@@ -95,6 +95,12 @@ def test_nuclear_norm_of_a_matrix_without_full_rank_loses_nothing():
     assert nuclear_norm(thin @ thin.T) == pytest.approx(float(thin.square().sum()), rel=1e-12)
     assert nuclear_norm(torch.zeros(4, 3, dtype=torch.float64)) == 0.0
     assert nuclear_norm(torch.zeros(0, 3, dtype=torch.float64)) == 0.0
+
+
+@pytest.mark.parametrize(("rows", "others"), [(9, 9), (9, 5), (5, 9), (1, 1)])
+def test_product_of_a_triangle_is_the_product(rows, others):
+    a, b = normal(rows, 9, seed=17).triu(), normal(others, 9, seed=18)
+    torch.testing.assert_close(triangle_product(a, b), a @ b.T)
 
 
 def test_merging_in_any_order_gives_the_same_distance():
