@@ -22,7 +22,7 @@ from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import PromptGroups, by_prompt_sum, set_measurement, sides
 from arc_eval.metrics.frechet_influence import row_influence
 from arc_eval.metrics.known import BROKEN_SOUNDS, question
-from arc_eval.metrics.nuclear import nuclear_norm
+from arc_eval.metrics.nuclear import nuclear_norm, triangle_product
 from arc_eval.records.measurement import Measurement
 from arc_eval.stats import MINIMUM_PROMPTS, require_prompts
 
@@ -60,7 +60,7 @@ class Gaussian:
 
     @property
     def deviation(self) -> Tensor:
-        """float64[any, feature], whose gram matrix is the covariance."""
+        """float64[any, feature], zero below its diagonal, whose gram matrix is the covariance."""
         return self.triangle[1:, 1:] / math.sqrt(self.rows - 1)
 
 
@@ -69,10 +69,12 @@ def gaussian_distance(a: Gaussian, b: Gaussian) -> float:
     # The nuclear norm of the product of the deviations is the trace of the root of the product of
     # the covariances. Taken this way it is real by construction, rank-deficient or not: there is no
     # imaginary part to throw away and no eps to tune.
-    overlap = nuclear_norm(a.deviation @ b.deviation.T)
-    scatter = a.deviation.square().sum() + b.deviation.square().sum() - 2 * overlap
+    ours, theirs = a.deviation, b.deviation
+    shift = float((a.mean - b.mean).square().sum())
+    traces = float(ours.square().sum() + theirs.square().sum())
+    overlap = nuclear_norm(triangle_product(ours, theirs), total=shift + traces)
     # Twice the nuclear norm is at most the two traces; only rounding can exceed them.
-    return float((a.mean - b.mean).square().sum() + scatter.clamp(min=0))
+    return shift + max(0.0, traces - 2 * overlap)
 
 
 def frechet_distance(

@@ -28,4 +28,5 @@ def row_influence(
     spanned = overlap > rounding
     root = (right[spanned] @ reference_deviation) / overlap[spanned].sqrt().unsqueeze(1)  # root' root = T
     pull = 2 * centred @ shift + centred.square().sum(1) - (centred @ root.T).square().sum(1)
-    return pull - pull.mean()
+    centred_pull: Tensor = pull - pull.mean()
+    return centred_pull

@@ -70,7 +70,7 @@ def pair_distances(
 ) -> Tensor:
     """float64[pair], Euclidean distance of row `first` of a to row `second` of b, from differences."""
     step = max(1, _ELEMENTS // max(1, a.shape[1]))
-    pieces = zip(first.split(step), second.split(step), strict=True)
+    pieces = zip(torch.split(first, step), torch.split(second, step), strict=True)
     return torch.cat([distances(a[i].unsqueeze(1), b[j].unsqueeze(1)).flatten() for i, j in pieces])
 
 

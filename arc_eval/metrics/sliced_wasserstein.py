@@ -38,10 +38,11 @@ def sorted_distance(
         return (a - b).square().mean(0)
     # Both quantile functions are steps; between two steps of either the difference is constant. Steps stand
     # at multiples of 1/n and 1/m: as integers over n m they are exact.
-    ends = torch.cat([torch.arange(1, n + 1) * m, torch.arange(1, m + 1) * n]).unique()
+    ends = torch.unique(torch.cat([torch.arange(1, n + 1) * m, torch.arange(1, m + 1) * n]))
     starts = torch.cat([ends.new_zeros(1), ends[:-1]])
     weight = (ends - starts).double() / (n * m)
-    return weight @ (a[starts // m] - b[starts // n]).square()
+    mean: Tensor = weight @ (a[starts // m] - b[starts // n]).square()
+    return mean
 
 
 def sliced_wasserstein(
@@ -54,7 +55,7 @@ def sliced_wasserstein(
     kept = torch.ones(1, len(generated), dtype=torch.bool) if kept is None else kept
     step = max(1, _ELEMENTS // max(len(generated), len(reference)))
     totals = torch.zeros(len(kept), dtype=torch.float64)
-    for lines in directions.split(step):
+    for lines in torch.split(directions, step):
         theirs = (reference @ lines.T).sort(0).values
         ours, order = (generated @ lines.T).sort(0)
         for variant, keep in enumerate(kept):

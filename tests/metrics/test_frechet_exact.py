@@ -9,7 +9,7 @@ from made_evidence import normal
 from scipy.linalg import sqrtm
 
 from arc_eval.metrics.frechet import Gaussian, frechet_distance, gaussian_distance
-from arc_eval.metrics.nuclear import nuclear_norm
+from arc_eval.metrics.nuclear import nuclear_norm, triangle_product
 
 
 def by_square_root(a, b):
@@ -95,6 +95,12 @@ def test_nuclear_norm_of_a_matrix_without_full_rank_loses_nothing():
     assert nuclear_norm(thin @ thin.T) == pytest.approx(float(thin.square().sum()), rel=1e-12)
     assert nuclear_norm(torch.zeros(4, 3, dtype=torch.float64)) == 0.0
     assert nuclear_norm(torch.zeros(0, 3, dtype=torch.float64)) == 0.0
+
+
+@pytest.mark.parametrize(("rows", "others"), [(9, 9), (9, 5), (5, 9), (1, 1)])
+def test_product_of_a_triangle_is_the_product(rows, others):
+    a, b = normal(rows, 9, seed=17).triu(), normal(others, 9, seed=18)
+    torch.testing.assert_close(triangle_product(a, b), a @ b.T)
 
 
 def test_merging_in_any_order_gives_the_same_distance():
