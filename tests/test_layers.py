@@ -18,6 +18,7 @@ FOUNDATION = BASE | {
     "canaries",
     "dsp",
     "stats",
+    "influence",
     "seeding",
     "brownian",
     "flow",
@@ -36,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "canaries": BASE | {"contracts"},
     "dsp": BASE,
     "stats": BASE,
+    "influence": BASE | {"stats"},
     "seeding": BASE,
     "brownian": BASE | {"seeding"},
     "flow": BASE,
@@ -46,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "samplers": BASE | {"flow"},
     "losses": BASE | {"flow"},
     # Reading and judging a Run needs neither weights nor a suite, on any machine, years later.
-    "gate": BASE | {"contracts", "stats", "escape"},
+    "gate": BASE | {"contracts", "stats", "influence", "escape"},
     "report": BASE | {"contracts", "stats", "escape"},
     **{plugin: MIDDLE for plugin in PLUGINS},
     # Recipes name their data by `kind`, so they are read through the registry like a suite.

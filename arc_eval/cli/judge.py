@@ -33,12 +33,15 @@ def report(
 def compare(
     run_a: Annotated[Path, typer.Argument(metavar="RUN_A")],
     run_b: Annotated[Path, typer.Argument(metavar="RUN_B")],
+    equalise: Annotated[
+        bool, typer.Option("--equalise", help="State FDs of unequal numbers of clips as at the smaller.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Paired differences, B minus A, with intervals; exit 4 if the two were measured differently."""
     from arc_eval.gate.comparison import compare as paired
 
-    found = paired(run_a, run_b)
+    found = paired(run_a, run_b, equalise=equalise)
     show.as_json(found) if as_json else typer.echo(console(results.comparison_text(found)))
 
 

@@ -61,10 +61,16 @@ def comparison_text(found: "Comparison") -> str:
     """One line for each difference B - A; then what could not be compared and why."""
     head = ["system", "metric", found.a, found.b, "B - A", "interval", "pairing", "better"]
     notes = [f"not compared: {skip.system}: {skip.metric}: {skip.reason}" for skip in found.skipped]
+    notes += [f"equalised: {item.system}: {item.note}" for item in found.differences if item.note]
     notes += [f"only in {found.a}: {name}" for name in found.only_in_a]
     notes += [f"only in {found.b}: {name}" for name in found.only_in_b]
     rows = [_difference(item, found) for item in found.differences]
     return "\n".join([columns([head, *rows]), *map(one_line, notes)])
+
+
+def _pairing(item: "Difference") -> str:
+    groups = item.interval is not None and item.interval.method.endswith("groups of prompts")
+    return f"paired, {item.prompts} {'groups' if groups else 'prompts'}" if item.prompts else "unpaired"
 
 
 def _difference(item: "Difference", found: "Comparison") -> list[str]:
@@ -77,7 +83,7 @@ def _difference(item: "Difference", found: "Comparison") -> list[str]:
         number(item.b.value),
         f"{item.value:+.4g} {item.unit}".rstrip(),
         f"[{interval.low:+.4g}, {interval.high:+.4g}]" if interval else f"none: {item.no_interval}",
-        f"paired, {item.prompts} prompts" if item.pairing == "paired" else "unpaired",
+        _pairing(item),
         better[item.favours],
     ]
 

@@ -15,15 +15,17 @@ from torch import Tensor
 
 from arc_eval import contracts
 from arc_eval.dsp import resample, to_channels
-from arc_eval.errors import CheckpointError
+from arc_eval.errors import AudioError, CheckpointError
 from arc_eval.extractors.loudness import to_peak
 from arc_eval.models.fast_linear import through_onednn
-from arc_eval.models.passt import CLASSES, SAMPLE_RATE, WINDOW, MelFrontEnd, Passt
+from arc_eval.models.passt import CLASSES, HOP, SAMPLE_RATE, WINDOW, MelFrontEnd, Passt
 from arc_eval.models.passt_weights import load_passt, random_passt
 from arc_eval.records.audio import AudioBatch
 from arc_eval.store import file_digest
 
 STEP = WINDOW // 2
+FEWEST = 15 * HOP + 2
+"""Samples that give the 16 frames of one patch."""
 SHORTEST = 48000
 """Samples up to which a clip is heard as short as it is; a longer one is filled up to 10 s."""
 
@@ -92,8 +94,11 @@ class PasstExtractor:
         }
 
     def _heard(self, clip: Tensor, rate: int) -> Tensor:
-        """float32[time] at 32 kHz."""
+        """float32[time] at 32 kHz. Raises AudioError if it is too short to be heard."""
         samples = resample(to_channels(clip, 1), rate, SAMPLE_RATE)
+        if samples.shape[1] < FEWEST:
+            seconds, needed = samples.shape[1] / SAMPLE_RATE, FEWEST / SAMPLE_RATE
+            raise AudioError(f"{seconds:.3f} s are too short for PaSST: a patch takes {needed:.2f} s")
         return (samples if self._settings.peak is None else to_peak(samples, self._settings.peak))[0]
 
     def _rows(self, windows: Tensor) -> Tensor:

@@ -1,14 +1,14 @@
 """Claims about systems, as a paper makes them, judged by a Run: a difference, its interval and its p-value.
 
 A system may have been trained several times: then it has a row for each seed, and its number is their
-mean. Two kinds of chance enter. Sampling: the prompts and clips; paired by prompt where a metric has
-scores of clips, else taken from both intervals, which are treated as independent and the seeds of one
-system as wholly dependent (both widen the interval). Training: the variance between the seeds of a
-system, pooled over all systems with several, also for those that were trained once.
+mean. Two kinds of chance enter. Sampling: the prompts and clips; paired by prompt where a Run has scores
+of clips or the influence of prompts, else taken from both intervals, which are treated as independent and
+the seeds of one system as wholly dependent (both widen the interval). Training: the variance between the
+seeds of a system, pooled over all systems with several, also for those that were trained once.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -151,8 +151,7 @@ def _systems(side: Side, patterns: Sequence[str]) -> list[str]:
 
 
 def _sampling(side: Side, metric: str, ours: Sequence[str], theirs: Sequence[str], scale: float) -> Variance:
-    scores = [[side.scores.get((name, metric)) for name in names] for names in (ours, theirs)]
-    a, b = ([by_prompt(found) for found in group if found] for group in scores)
+    a, b = ([found for name in names if (found := _units(side, name, metric))] for names in (ours, theirs))
     if len(a) == len(ours) and len(b) == len(theirs):
         shared = set.intersection(*(set(groups) for groups in (*a, *b)))
         gaps = [
@@ -164,6 +163,13 @@ def _sampling(side: Side, metric: str, ours: Sequence[str], theirs: Sequence[str
             return Variance(variance(gaps) / len(gaps), len(gaps) - 1)
     errors = [fmean(_error(side, name, metric) for name in names) for names in (ours, theirs)]
     return Variance(errors[0] ** 2 + (scale * errors[1]) ** 2, GROUPS - 1)
+
+
+def _units(side: Side, name: str, metric: str) -> Mapping[str, Sequence[float]]:
+    """What each prompt, or group of prompts, contributes to a number: scores of clips, or one influence."""
+    if scores := side.scores.get((name, metric)):
+        return by_prompt(scores)
+    return {unit: [pulled] for unit, pulled in side.influence.get((name, metric), {}).items()}
 
 
 def _error(side: Side, name: str, metric: str) -> float:

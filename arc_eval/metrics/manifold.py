@@ -17,11 +17,12 @@ from torch import Tensor
 from arc_eval.canaries import KnownAnswer
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
+from arc_eval.influence import mean_influence
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, clip_means, distances, measurement, sides
+from arc_eval.metrics.evidence import PromptGroups, clip_means, distances, measurement, set_measurement, sides
 from arc_eval.metrics.known import BROKEN_SOUNDS, question
 from arc_eval.records.measurement import Interval, Measurement
-from arc_eval.stats import by_prompt, mean_interval, share_interval
+from arc_eval.stats import Groups, by_prompt, mean_interval, share_interval
 
 _BLOCK = 512  # rows of a distance matrix that exist at a time
 
@@ -147,24 +148,24 @@ class Manifold:
         def of_clips(scores: Tensor) -> dict[str, list[float]]:
             return by_prompt(dict(zip(generated.owners, scores.tolist(), strict=True)))
 
-        def result(share: str, value: float, interval: Callable[[], Interval]) -> Measurement:
-            return measurement(f"{share}[{self.extractor}]", value, "", "higher", counts, interval)
+        def mean(share: str, scores: Tensor, interval: Callable[[Groups], Interval]) -> Measurement:
+            of_prompts, name = of_clips(scores), f"{share}[{self.extractor}]"
+            value, pulls = float(scores.mean()), mean_influence(of_prompts)
+            return measurement(name, value, "", "higher", counts, lambda: interval(of_prompts), pulls)
 
-        def recall() -> Interval:
-            return groups.interval(whole.recall, lambda: [left.recall for left in without_each()], (0.0, 1.0))
+        def jackknife(share: Callable[[Neighbourhoods], float], name: str) -> Measurement:
+            value, sized = share(whole), replace(counts, rows=counts.scored)
 
-        def coverage() -> Interval:
-            return groups.interval(
-                whole.coverage, lambda: [left.coverage for left in without_each()], (0.0, 1.0)
-            )
+            def influence() -> dict[str, float]:
+                return groups.influence(value, lambda: list(map(share, without_each())))
+
+            return set_measurement(f"{name}[{self.extractor}]", influence, value, "higher", sized, (0.0, 1.0))
 
         return [
-            result(
-                "precision", whole.precision, lambda: share_interval(of_clips((whole.balls > 0).double()))
-            ),
-            result("recall", whole.recall, recall),
-            result("density", whole.density, lambda: mean_interval(of_clips(whole.balls.double() / self.k))),
-            result("coverage", whole.coverage, coverage),
+            mean("precision", (whole.balls > 0).double(), share_interval),
+            jackknife(lambda at: at.recall, "recall"),
+            mean("density", whole.balls.double() / self.k, mean_interval),
+            jackknife(lambda at: at.coverage, "coverage"),
         ]
 
 

@@ -106,7 +106,8 @@ def folder_suite(
 ) -> Suite:
     """The suite that judges a folder of audio. Metrics are `kind` or `kind[extractor]`, as results are named.
 
-    overrides: `KEY=VALUE`, as for a suite; an official extractor is told its weights by one. Raises SuiteError for an unknown metric or extractor, DataError for a folder that is not one.
+    overrides: `KEY=VALUE`, as for a suite; an official extractor is told its weights by one.
+    Raises SuiteError for an unknown metric or extractor, DataError for a folder that is not one.
     """
     parts = [_metric(name) for name in metrics or FOLDER_METRICS]
     data: dict[str, Any] = {

@@ -11,7 +11,7 @@ import torch
 from extractors.test_openl3 import relative, signal
 from torch import Tensor
 
-from arc_eval.errors import CheckpointError
+from arc_eval.errors import AudioError, CheckpointError
 from arc_eval.extractors.passt import PasstExtractor, Settings, windowed
 from arc_eval.models.passt import WINDOW, MelFrontEnd, kaldi_bands
 from arc_eval.models.passt_weights import load_passt
@@ -100,6 +100,14 @@ def test_silence_has_logits_and_loudness_changes_none() -> None:
     noise = torch.randn(2, 16000, generator=torch.Generator().manual_seed(0))
     loud, soft = (heard.embed(AudioBatch.of([level * noise], 44100))[0] for level in (0.5, 0.005))
     assert relative(loud, soft) < 1e-4
+
+
+def test_a_clip_without_a_whole_patch_is_refused() -> None:
+    heard = extractor()
+    (row,) = heard.embed(AudioBatch.of([torch.ones(1, 4802)], 32000))
+    assert row.isfinite().all()
+    with pytest.raises(AudioError, match=r"0\.150 s are too short for PaSST"):
+        heard.embed(AudioBatch.of([torch.ones(1, 4801)], 32000))
 
 
 def test_every_setting_is_in_the_fingerprint() -> None:

@@ -107,7 +107,7 @@ def test_leaving_out_a_part_equals_starting_afresh_without_it():
 def test_measurement_counts_clips_not_windows_and_carries_an_interval():
     owners = [clip for clip in clip_ids(12, takes=2) for _ in range(3)]
     found = evidence(normal(72, 4), normal(50, 4, seed=1), owners=owners)
-    (result,) = Settings(extractor=EAR).build().measure(found)
+    result, *_ = Settings(extractor=EAR).build().measure(found)
     assert (result.metric, result.direction) == ("fd[ear]", "lower")
     assert (result.counts.scored, result.counts.generated, result.counts.planned) == (24, 25, 26)
     assert result.interval.low < result.value < result.interval.high
@@ -119,8 +119,8 @@ def test_measurement_ignores_the_order_of_rows():
     x, y, owners = normal(30, 4), normal(40, 4, seed=1), clip_ids(15, takes=2)
     order = torch.randperm(30, generator=torch.Generator().manual_seed(0)).tolist()
     metric = Settings(extractor=EAR).build()
-    (straight,) = metric.measure(evidence(x, y, owners=owners))
-    (mixed,) = metric.measure(evidence(x[order], y, owners=[owners[index] for index in order]))
+    straight, _ = metric.measure(evidence(x, y, owners=owners))
+    mixed, _ = metric.measure(evidence(x[order], y, owners=[owners[index] for index in order]))
     assert mixed.value == pytest.approx(straight.value, rel=1e-10)
     assert mixed.interval.low == pytest.approx(straight.interval.low, rel=1e-8)
 
@@ -131,7 +131,7 @@ def test_interval_holds_the_expected_distance_about_as_often_as_it_says():
     for seed in range(120):
         prompts = normal(30, 1, 4, seed=seed) * 0.7
         clips = (0.5 + prompts + 0.7 * normal(30, 2, 4, seed=1000 + seed)).reshape(60, 4)
-        (result,) = metric.measure(evidence(clips, reference, owners=clip_ids(30, takes=2)))
+        result, *_ = metric.measure(evidence(clips, reference, owners=clip_ids(30, takes=2)))
         distances.append(result.value)
         intervals.append(result.interval)
     truth = np.mean(distances)
@@ -139,7 +139,7 @@ def test_interval_holds_the_expected_distance_about_as_often_as_it_says():
 
 
 def test_few_prompts_give_a_value_and_the_reason_for_no_interval():
-    (result,) = Settings(extractor=EAR).build().measure(evidence(normal(4, 3), normal(9, 3)))
+    result, *_ = Settings(extractor=EAR).build().measure(evidence(normal(4, 3), normal(9, 3)))
     assert result.interval is None
     assert "at least 5 prompts; there are 4" in result.no_interval
 

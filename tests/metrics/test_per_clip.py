@@ -159,8 +159,10 @@ def test_conditional_diversity_agrees_with_the_golden_vectors():
     random = np.random.RandomState(30)  # the golden vectors are of this generator
     clips = random.randn(12, 4, 16) + 2 * random.randn(12, 1, 16)
     found = evidence(clips.reshape(48, 16), owners=clip_ids(12, takes=4))
-    (result,) = built(diversity).measure(found)
+    result, between = built(diversity).measure(found)
     assert result.value == pytest.approx(0.247345025047, abs=1e-7)
+    assert (between.metric, between.direction) == ("ccds_between[ear]", "none")
+    assert between.value == pytest.approx(1.007055040951, abs=1e-7)
     scores = built(diversity).scores(found)
     prompts = [np.mean([scores[f"p{p:03d}#{take}"] for take in range(4)]) for p in range(3)]
     assert prompts == pytest.approx([0.412009012425, 0.380710583628, 0.193373150287], abs=1e-7)

@@ -18,7 +18,7 @@ from arc_eval.pipeline.folder import RunFolder, opened
 from arc_eval.pipeline.plan import planned
 from arc_eval.pipeline.run import run
 from arc_eval.records.measurement import Measurement
-from arc_eval.records.parquet import read_clips, read_scores
+from arc_eval.records.parquet import read_clips, read_influence, read_scores
 from arc_eval.records.prompt import Prompt
 from arc_eval.records.run import Run
 from arc_eval.store import Store
@@ -77,6 +77,20 @@ def test_scores_by_clip_have_the_mean_that_the_result_states(finished: tuple[Pat
     result = found.system("few-steps").result("ccds[mel]")  # type: ignore[union-attr]
     assert isinstance(result, Measurement)
     assert result.value == pytest.approx(sum(scores) / len(scores))
+
+
+def test_influences_of_prompts_have_the_mean_that_the_result_states(finished: tuple[Path, Store]):
+    found = Run.read(finished[0])
+    pulls: dict[tuple[str, str], list[float]] = {}
+    for row in read_influence(finished[0]):
+        pulls.setdefault((row.system, row.metric), []).append(row.value)
+    assert ("few-steps", "fd[mel]") in pulls
+    assert ("few-steps", "ccds[mel]") not in pulls  # it has scores of clips
+    for (system, metric), values in pulls.items():
+        result = found.system(system).result(metric)  # type: ignore[union-attr]
+        assert isinstance(result, Measurement)
+        assert result.value == pytest.approx(sum(values) / len(values), abs=1e-9)
+        assert not result.influence, "it is in the table, not in run.json"
 
 
 def test_controls_are_the_same_recordings_under_their_own_and_under_other_captions(

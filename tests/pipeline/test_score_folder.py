@@ -180,11 +180,11 @@ def test_an_extractor_is_told_its_settings(folder: Path, tmp_path: Path):
         folder / "metadata.csv",
         folder,
         tmp_path / "run",
-        metrics=["frechet[openl3]"],
-        overrides=["extractors.openl3.weights=random", "extractors.openl3.resampler=soxr", "canaries=0"],
+        metrics=["frechet[passt]"],
+        overrides=["extractors.passt.weights=random", "canaries=0"],
         store=Store(tmp_path / "store"),
     )
-    assert abs(value(found, "fd[openl3]")) < 1e-6
-    assert found.fingerprints["openl3"]["checkpoint"] == "random"
+    assert abs(value(found, "fd[passt]")) < 1e-6
+    assert found.fingerprints["passt"]["checkpoint"] == "random"
     with pytest.raises(SuiteError, match="weights"):
-        judged(folder, folder, tmp_path, metrics=["frechet[openl3]"])
+        judged(folder, folder, tmp_path, metrics=["frechet[passt]"])
