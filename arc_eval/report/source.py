@@ -55,7 +55,7 @@ class Entry:
 
     @property
     def weights(self) -> str:
-        """Where the weights came from; nothing for a system without. A training's, by the training's folder."""
+        """Where the weights came from, a training's by its folder; nothing for a system without."""
         # `arc-eval train` writes FOLDER/model, and every training's last word would be "model".
         return self.settings.get("weights", "").rstrip("/").removesuffix("/model")
 

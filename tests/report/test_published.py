@@ -69,7 +69,7 @@ PLACES = {
 
 @pytest.mark.parametrize("trained", [False, True])
 def test_every_row_of_the_ablations_stands_in_its_place_in_the_paper(tmp_path, trained):
-    """Whether the package's own weights are judged or those of a training, which lie in its folder `model`."""
+    """The package's own weights, or those of trainings, each of which lies in a folder `model`."""
     run = write_run(tmp_path / "run", audio=False, systems=("recordings", "reference-8"))
     data = json.loads((run / "run.json").read_text())
     recordings, generator = data["systems"]
