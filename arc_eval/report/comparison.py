@@ -26,7 +26,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "recall",
         "density",
         "coverage",
-    ),  # fmt: skip
+    ),
 }
 """Group to the metrics in it, by name without extractor; timed metrics are `Speed`, the rest `Signal`."""
 
