@@ -80,6 +80,7 @@ class Attention(nn.Module):
         kept: int,
     ) -> Tensor:
         """float[clip, kept, width]: what the first `kept` tokens read."""
+        x = x.to(self.qkv.weight.dtype)
         query, key, value = self.qkv(x).unflatten(-1, (3, -1, HEAD)).permute(2, 0, 3, 1, 4)
         read = F.scaled_dot_product_attention(query[:, :, :kept], key, value)
         out: Tensor = self.proj(read.transpose(1, 2).flatten(2))
@@ -95,7 +96,7 @@ class FeedForward(nn.Module):
         self.fc2 = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        out: Tensor = self.fc2(F.gelu(self.fc1(x.to(self.fc1.weight.dtype))))
         return out
 
 
@@ -137,6 +138,13 @@ class Passt(nn.Module):
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.classes))
         self.head_dist = nn.Linear(width, config.classes)  # in every checkpoint, read by nothing
+
+    def compute_in(self, dtype: torch.dtype) -> "Passt":
+        """Itself, with the products of its blocks in `dtype`; norms, stream and heads stay as they are."""
+        for module in self.blocks.modules():
+            if isinstance(module, nn.Linear):
+                module.to(dtype)
+        return self
 
     def forward(self, mel: Tensor) -> Heard:
         """mel: float[clip, mel, frame], 16 to 1009 frames."""

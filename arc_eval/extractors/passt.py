@@ -1,0 +1,152 @@
+"""PaSST as stable-audio-metrics listens with it: 527 AudioSet logits for each clip, or its features.
+
+Channels are averaged at 32 kHz, the peak is brought to -1 dBFS, windows of 10 s begin every 5 s, and their
+rows are averaged before any softmax. Two things differ from the original: digital silence is heard as
+it is, where the original's gain turns it into NaN; and windows go through the network together.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from arc_eval import contracts
+from arc_eval.dsp import to_channels
+from arc_eval.errors import AudioError
+from arc_eval.extractors.loudness import peak_normalised
+from arc_eval.models.audioset import audioset_labels
+from arc_eval.models.fast_linear import through_onednn
+from arc_eval.models.passt import PATCH, Passt
+from arc_eval.models.passt_mel import HOP, SAMPLE_RATE, PasstMel
+from arc_eval.models.passt_weights import OFFICIAL, LoadedPasst, load_passt
+from arc_eval.records.audio import AudioBatch
+
+WINDOW = 10 * SAMPLE_RATE
+STEP = 5 * SAMPLE_RATE
+FILLED_ABOVE = SAMPLE_RATE * 3 // 2
+"""A window of more samples than these is filled with zeros; a shorter one is heard as short as it is."""
+SHORTEST = (PATCH - 1) * HOP + 2
+"""Samples of one column of patches: 0.15 s."""
+PEAK_DBFS = -1.0
+TOGETHER = 16
+"""Windows to compute at once on an accelerator. On a CPU one by one is fastest: it stays in the cache."""
+
+
+def windows(
+    samples: Tensor,  # float32[time]
+) -> list[Tensor]:
+    """The stretches of a clip that are heard one by one, each at most 10 s long.
+
+    The last start lies at least 5 s before the end, so the tail of a long clip is heard twice at most. Source:
+    stable-audio-metrics; its comment says that short windows are dropped, its code does not.
+    """
+    starts = range(0, max(STEP, len(samples) - STEP), STEP)
+    return [_filled(samples[start : start + WINDOW]) for start in starts]
+
+
+def _filled(window: Tensor) -> Tensor:
+    if len(window) <= FILLED_ABOVE:
+        return window
+    return torch.nn.functional.pad(window, (0, WINDOW - len(window)))
+
+
+class PasstExtractor:
+    """One row for each clip of at least 0.15 s: the mean over its windows."""
+
+    sample_rate = SAMPLE_RATE
+
+    def __init__(self, loaded: LoadedPasst, settings: "Settings") -> None:
+        self.digest, self.settings = loaded.digest, settings
+        self.device = torch.device(settings.device)
+        on_cpu = self.device.type == "cpu"
+        self.network: Passt = loaded.network.compute_in(getattr(torch, settings.precision)).to(self.device)
+        if on_cpu:
+            through_onednn(self.network)
+        self.mel = PasstMel().to(self.device)
+        self.batch = settings.batch or (1 if on_cpu else TOGETHER)
+
+    @torch.inference_mode()
+    def embed(self, audio: AudioBatch) -> list[Tensor]:
+        """Per clip, float32[1, 527 classes], or float32[1, 768] of features.
+
+        Raises AudioError for another sample rate, and for a clip that is too short or not finite.
+        """
+        if audio.sample_rate != SAMPLE_RATE:
+            raise AudioError(f"PaSST hears {SAMPLE_RATE} Hz, not {audio.sample_rate} Hz")
+        cut = [windows(_levelled(clip)) for clip in audio]
+        rows = self._rows([window for clip in cut for window in clip])
+        return [each.mean(0, keepdim=True) for each in rows.split([len(clip) for clip in cut])]
+
+    def _rows(self, heard: Sequence[Tensor]) -> Tensor:
+        """float32[window, column]; windows of one length are computed together."""
+        rows: dict[int, Tensor] = {}
+        for group in _groups([len(window) for window in heard], self.batch):
+            mel = self.mel(torch.stack([heard[index] for index in group]).to(self.device))
+            found = getattr(self.network(mel), self.settings.rows).float().cpu()
+            rows |= dict(zip(group, found, strict=True))
+        return torch.stack([rows[index] for index in range(len(heard))])
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """Everything that decides a row."""
+        return {
+            "extractor": "passt 1",
+            "protocol": "stable-audio-metrics",
+            "architecture": "passt_s_swa_p16_128_ap476",
+            "checkpoint": self.digest,
+            "rows": self.settings.rows,
+            "sample_rate": str(SAMPLE_RATE),
+            "resampler": "soxr-hq",
+            "channels": "mean",
+            "loudness": f"peak at {PEAK_DBFS} dBFS after resampling, silence as it is",
+            "windows": "10 s every 5 s, filled with zeros if longer than 1.5 s, mean of rows",
+            "precision": self.settings.precision,
+        }
+
+
+class PasstTagger(PasstExtractor):
+    """Rows of logits, one for each class of AudioSet."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class of each column."""
+        return audioset_labels()
+
+
+class Settings(contracts.Settings):
+    """`{kind: passt}`, and `{kind: passt, rows: features}` for precision, recall and coverage."""
+
+    weights: str = OFFICIAL
+    """The released weights, a file, or `random/passt-s-swa-p16-128-ap476`."""
+    rows: Literal["logits", "features"] = "logits"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    batch: Annotated[int, Field(ge=1)] | None = None
+    """Windows to compute at once; decides speed and memory, not the rows."""
+    device: str = "cpu"
+
+    def build(self) -> PasstExtractor:
+        """Loads the weights. Raises CheckpointError if they are absent or another network's."""
+        kind = PasstTagger if self.rows == "logits" else PasstExtractor
+        return kind(load_passt(self.weights), self)
+
+
+def _levelled(clip: Tensor) -> Tensor:
+    """float32[channel, time] to float32[time]."""
+    if clip.shape[-1] < SHORTEST:
+        raise AudioError(
+            f"a clip of {clip.shape[-1]} samples is too short for PaSST, which needs {SHORTEST} at "
+            f"{SAMPLE_RATE} Hz ({SHORTEST / SAMPLE_RATE:.2f} s)"
+        )
+    broken = int((~clip.isfinite()).sum())
+    if broken:
+        raise AudioError(f"{broken} of {clip.numel()} samples are NaN or infinite: PaSST cannot hear them")
+    return peak_normalised(to_channels(clip, 1)[0], PEAK_DBFS)
+
+
+def _groups(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Places of equal length, `size` at most together."""
+    for length in dict.fromkeys(lengths):
+        places = [place for place, other in enumerate(lengths) if other == length]
+        for start in range(0, len(places), size):
+            yield places[start : start + size]
