@@ -39,7 +39,7 @@ def windows(
 ) -> list[Tensor]:
     """The stretches of a clip that are heard one by one, each at most 10 s long.
 
-    The last start lies at least 5 s before the end, so the tail of a long clip is heard twice at most. Source:
+    One begins every 5 s as long as more than 5 s are left, and the first one always. Source:
     stable-audio-metrics; its comment says that short windows are dropped, its code does not.
     """
     starts = range(0, max(STEP, len(samples) - STEP), STEP)

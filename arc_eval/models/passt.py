@@ -124,7 +124,7 @@ class Block(nn.Module):
 class Passt(nn.Module):
     """Mel spectrograms of up to 10 s to logits and features."""
 
-    def __init__(self, config: PasstConfig = PasstConfig()) -> None:
+    def __init__(self, config: PasstConfig) -> None:
         super().__init__()
         self.config = config
         width = config.width

@@ -1,8 +1,8 @@
 """PaSST's weights: the released file, one of one's own, or random ones of the official size.
 
-    passt-s-swa-p16-128-ap476         the released weights, from the cache or downloaded
-    FILE                              the same file, or its tensors in another format, anywhere
-    random/passt-s-swa-p16-128-ap476  no weights: random ones, to time it or to try a suite
+passt-s-swa-p16-128-ap476         the released weights, from the cache or downloaded
+FILE                              the same file, or its tensors in another format, anywhere
+random/passt-s-swa-p16-128-ap476  no weights: random ones, to time it or to try a suite
 """
 
 from collections.abc import Mapping
@@ -23,6 +23,7 @@ from arc_eval.seeding import initial_weights
 OFFICIAL = "passt-s-swa-p16-128-ap476"
 RANDOM = f"random/{OFFICIAL}"
 RANDOM_SEED = 0
+OFFICIAL_SIZES = PasstConfig()
 
 PATCHES, TIMES, FREQUENCIES, HEAD = (
     "patch_embed.proj.weight", "time_new_pos_embed", "freq_new_pos_embed", "head.1.weight",
@@ -44,7 +45,7 @@ def load_passt(weights: str | Path) -> LoadedPasst:
     """
     name = str(weights)
     if name == RANDOM:
-        return LoadedPasst(random_passt(PasstConfig(), RANDOM_SEED), f"random weights of seed {RANDOM_SEED}")
+        return LoadedPasst(random_passt(OFFICIAL_SIZES, RANDOM_SEED), f"random weights of seed {RANDOM_SEED}")
     path = _file(name)
     network = filled_passt(read_tensors(path), str(path))
     return LoadedPasst(network, cached_digest(path).hex())
@@ -72,7 +73,7 @@ def random_passt(config: PasstConfig, seed: int) -> Passt:
     return network.requires_grad_(False).eval()
 
 
-def filled_passt(tensors: Mapping[str, Tensor], where: str, config: PasstConfig = PasstConfig()) -> Passt:
+def filled_passt(tensors: Mapping[str, Tensor], where: str, config: PasstConfig = OFFICIAL_SIZES) -> Passt:
     """A network with a checkpoint's tensors, float32, in evaluation mode; `where` names them in errors.
 
     Raises CheckpointError, saying which network the tensors are rather of where that shows.
