@@ -53,7 +53,8 @@ def released(release: Release, file: File) -> Path:
     if offline():
         raise CheckpointError(
             f"{file.name}: not in the cache {target.parent}, and nothing is downloaded while offline "
-            f"(--offline, HF_HUB_OFFLINE or ARC_EVAL_OFFLINE). Run the same command once without it, {by_hand}"
+            "(--offline, HF_HUB_OFFLINE or ARC_EVAL_OFFLINE). Run the same command once without it, "
+            f"{by_hand}"
         )
     with _explained(address, by_hand):
         target.parent.mkdir(parents=True, exist_ok=True)

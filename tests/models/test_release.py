@@ -148,13 +148,13 @@ def test_a_missing_file_and_a_missing_network_say_what_to_do(server: Server, hom
     server.files.clear()
     with pytest.raises(CheckpointError, match=r"answered 404 .* or put the file from http.*as .*net v1\.pt"):
         fetch(net(server))
-    with pytest.raises(CheckpointError, match="cannot be reached .*Run the same command again"):
+    with pytest.raises(CheckpointError, match=r"cannot be reached .*Run the same command again"):
         fetch(net(closed_port()))
 
 
 def test_offline_no_connection_is_opened(server: Server, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ARC_EVAL_OFFLINE", "1")
-    with pytest.raises(CheckpointError, match="while offline .* or put the file from"):
+    with pytest.raises(CheckpointError, match=r"while offline .* or put the file from"):
         fetch(net(server))
     assert not server.asked
 
