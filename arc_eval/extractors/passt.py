@@ -27,7 +27,7 @@ WINDOW = 10 * SAMPLE_RATE
 STEP = 5 * SAMPLE_RATE
 FILLED_ABOVE = SAMPLE_RATE * 3 // 2
 """A window of more samples than these is filled with zeros; a shorter one is heard as short as it is."""
-SHORTEST = (PATCH - 1) * HOP + 2
+SHORTEST = (PATCH - 1) * HOP + 1
 """Samples of one column of patches: 0.15 s."""
 PEAK_DBFS = -1.0
 TOGETHER = 16
