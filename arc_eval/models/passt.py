@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from arc_eval.models.fast_linear import linear_gelu
 from arc_eval.models.passt_mel import BANDS
 
 PATCH, STRIDE = 16, 10
@@ -74,16 +75,33 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
-    def forward(
+    def forward(self, x: Tensor) -> Tensor:
+        """float[clip, token, width] to the same."""
+        query, key, value = (
+            self.qkv(x.to(self.qkv.weight.dtype)).unflatten(-1, (3, -1, HEAD)).permute(2, 0, 3, 1, 4)
+        )
+        read = F.scaled_dot_product_attention(query, key, value)
+        out: Tensor = self.proj(read.transpose(1, 2).flatten(2))
+        return out
+
+    def of_first(
         self,
         x: Tensor,  # float[clip, token, width]
         kept: int,
     ) -> Tensor:
-        """float[clip, kept, width]: what the first `kept` tokens read."""
+        """float[clip, kept, width]: what the first tokens read, without keys and values of the others.
+
+        q . (K x) is (K' q) . x, and a mean of V x is V of a mean of x. The keys' bias adds the same to all
+        scores of a query, which the softmax takes away.
+        """
         x = x.to(self.qkv.weight.dtype)
-        query, key, value = self.qkv(x).unflatten(-1, (3, -1, HEAD)).permute(2, 0, 3, 1, 4)
-        read = F.scaled_dot_product_attention(query[:, :, :kept], key, value)
-        out: Tensor = self.proj(read.transpose(1, 2).flatten(2))
+        ask, answer, tell = self.qkv.weight.unflatten(0, (3, -1, HEAD))
+        bias = self.qkv.bias.unflatten(0, (3, -1, HEAD))
+        query = torch.einsum("btw,hcw->bhtc", x[:, :kept], ask) + bias[0, :, None]
+        scores = torch.einsum("bhtc,hcw,bsw->bhts", query * HEAD**-0.5, answer, x)
+        mixed = torch.einsum("bhts,bsw->bhtw", scores.softmax(-1), x)
+        read = torch.einsum("bhtw,hcw->bthc", mixed, tell) + bias[2]
+        out: Tensor = self.proj(read.flatten(2))
         return out
 
 
@@ -96,7 +114,7 @@ class FeedForward(nn.Module):
         self.fc2 = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.fc2(F.gelu(self.fc1(x.to(self.fc1.weight.dtype))))
+        out: Tensor = self.fc2(linear_gelu(self.fc1, x.to(self.fc1.weight.dtype)))
         return out
 
 
@@ -110,14 +128,14 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
         self.mlp = FeedForward(width)
 
-    def forward(
-        self,
-        x: Tensor,  # float[clip, token, width]
-        kept: int | None = None,
-    ) -> Tensor:
-        """float[clip, kept, width]; kept: how many of the first tokens are wanted (None: all)."""
-        kept = x.shape[1] if kept is None else kept
-        x = x[:, :kept] + self.attn(self.norm1(x), kept)
+    def forward(self, x: Tensor) -> Tensor:
+        """float[clip, token, width] to the same."""
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
+
+    def of_first(self, x: Tensor, kept: int) -> Tensor:
+        """float[clip, kept, width]: the first tokens of what `forward` gives."""
+        x = x[:, :kept] + self.attn.of_first(self.norm1(x), kept)
         return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
 
 
@@ -151,7 +169,7 @@ class Passt(nn.Module):
         x = self.tokens(mel)
         for block in self.blocks[:-1]:
             x = block(x)
-        x = self.norm(self.blocks[-1](x, LEADING))
+        x = self.norm(self.blocks[-1].of_first(x, LEADING))
         features = x.mean(1)
         return Heard(self.head(features), features)
 
