@@ -77,7 +77,7 @@ class PasstExtractor:
             raise AudioError(f"PaSST hears {SAMPLE_RATE} Hz, not {audio.sample_rate} Hz")
         cut = [windows(_levelled(clip)) for clip in audio]
         rows = self._rows([window for clip in cut for window in clip])
-        return [each.mean(0, keepdim=True) for each in rows.split([len(clip) for clip in cut])]
+        return [each.mean(0, keepdim=True) for each in torch.split(rows, [len(clip) for clip in cut])]
 
     def _rows(self, heard: Sequence[Tensor]) -> Tensor:
         """float32[window, column]; windows of one length are computed together."""

@@ -31,7 +31,7 @@ class OneDnnLinear(nn.Linear):
 
 
 def linear_gelu(layer: nn.Linear, x: Tensor) -> Tensor:
-    """gelu(layer(x)), the exact form; a `OneDnnLinear` without gradients does both in one pass over memory."""
+    """gelu(layer(x)), the exact form; a `OneDnnLinear` without gradients does both in one pass."""
     rows = x.numel() // max(1, layer.in_features)
     fused = type(layer) is OneDnnLinear and not torch.is_grad_enabled()
     if not fused or rows * layer.weight.numel() < WORTH or not _plain(x, layer.weight):

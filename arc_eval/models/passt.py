@@ -7,6 +7,7 @@ reads the others.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -95,8 +96,8 @@ class Attention(nn.Module):
         scores of a query, which the softmax takes away.
         """
         x = x.to(self.qkv.weight.dtype)
-        ask, answer, tell = self.qkv.weight.unflatten(0, (3, -1, HEAD))
-        bias = self.qkv.bias.unflatten(0, (3, -1, HEAD))
+        ask, answer, tell = self.qkv.weight.view(3, -1, HEAD, x.shape[-1])
+        bias = self.qkv.bias.view(3, -1, HEAD)
         query = torch.einsum("btw,hcw->bhtc", x[:, :kept], ask) + bias[0, :, None]
         scores = torch.einsum("bhtc,hcw,bsw->bhts", query * HEAD**-0.5, answer, x)
         mixed = torch.einsum("bhts,bsw->bhtw", scores.softmax(-1), x)
@@ -169,7 +170,7 @@ class Passt(nn.Module):
         x = self.tokens(mel)
         for block in self.blocks[:-1]:
             x = block(x)
-        x = self.norm(self.blocks[-1].of_first(x, LEADING))
+        x = self.norm(cast(Block, self.blocks[-1]).of_first(x, LEADING))
         features = x.mean(1)
         return Heard(self.head(features), features)
 

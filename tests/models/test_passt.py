@@ -118,10 +118,9 @@ def test_mel_equals_the_official_one(golden: Mapping[str, Tensor]):
 def test_logits_and_features_equal_the_official_ones(golden: Mapping[str, Tensor], official: Passt):
     through_onednn(official)
     with torch.inference_mode():
-        heard = official(heard_mel(golden))
-    for index in (0, 1):
-        assert relative(heard.logits[index : index + 1], golden[f"{index}.logits"]) < 1e-4
-        assert relative(heard.features[index : index + 1], golden[f"{index}.features"]) < 1e-4
+        heard = official(heard_mel(golden)[1:])
+    assert relative(heard.logits, golden["1.logits"]) < 1e-4
+    assert relative(heard.features, golden["1.features"]) < 1e-4
 
 
 def test_the_bank_has_the_anchored_sum_and_no_empty_band():
