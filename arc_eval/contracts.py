@@ -102,7 +102,8 @@ class Trained(Protocol):
 class Extractor(Protocol):
     """Describes each clip by rows of numbers: one for the clip, or one for each window of it."""
 
-    sample_rate: int
+    sample_rate: int | None
+    """What clips are resampled to before it hears them; None: it hears each at its own rate."""
 
     def embed(self, audio: AudioBatch) -> list[Tensor]:
         """Per clip, float32[row, feature]. The batch decides nothing."""

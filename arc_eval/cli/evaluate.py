@@ -89,6 +89,7 @@ def score(
     metrics: Annotated[
         list[str] | None, typer.Option("--metrics", metavar="NAME", help="Only these; see `list metrics`.")
     ] = None,
+    overrides: Set = None,
     out: RunFolder = None,
     store: StoreRoot = None,
     as_json: Json = False,
@@ -106,6 +107,7 @@ def score(
             reference,
             target,
             metrics=names,
+            overrides=overrides or (),
             store=opened(store),
             command=command(),
             progress=progress,

@@ -33,12 +33,15 @@ def report(
 def compare(
     run_a: Annotated[Path, typer.Argument(metavar="RUN_A")],
     run_b: Annotated[Path, typer.Argument(metavar="RUN_B")],
+    equalise: Annotated[
+        bool, typer.Option("--equalise", help="State FDs of unequal numbers of clips as at the smaller.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Paired differences, B minus A, with intervals; exit 4 if the two were measured differently."""
     from arc_eval.gate.comparison import compare as paired
 
-    found = paired(run_a, run_b)
+    found = paired(run_a, run_b, equalise=equalise)
     show.as_json(found) if as_json else typer.echo(console(results.comparison_text(found)))
 
 
@@ -76,6 +79,29 @@ def gate(
         typer.echo("nothing was judged: the suite has no `gates`; give --rules FILE", err=True)
     on_github(verdicts)
     raise typer.Exit(code)
+
+
+def claims(
+    run: Annotated[Path, typer.Argument(metavar="RUN")],
+    claimed: Annotated[
+        str, typer.Option("--claims", metavar="NAME|FILE", help="What is claimed; shipped: paper.")
+    ] = "paper",
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a table for a page.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Judge what a paper claims by a Run: differences, intervals and p-values over training seeds.
+
+    Exit 3 if a claim could not be measured. A claim that does not hold is a finding, not an error.
+    """
+    from arc_eval.gate.claims import judge_claims, load_claims
+    from arc_eval.gate.comparison import Side
+
+    findings = judge_claims(Side.read(run), load_claims(claimed))
+    if as_json:
+        show.as_json(findings)
+    else:
+        typer.echo(results.claims_markdown(findings) if markdown else console(results.claims_text(findings)))
+    raise typer.Exit(3 if any(found.outcome == "not measured" for found in findings) else 0)
 
 
 def on_github(verdicts: "Sequence[Verdict]") -> None:

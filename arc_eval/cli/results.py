@@ -1,13 +1,14 @@
 """A Run, or the difference of two, in a few lines. The intervals of a Run are in its report."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from arc_eval.cli.show import columns, number, table
-from arc_eval.escape import one_line
+from arc_eval.escape import markdown, one_line
 
 if TYPE_CHECKING:
+    from arc_eval.gate.claims import Finding
     from arc_eval.gate.comparison import Comparison, Difference
     from arc_eval.records.run import Run
     from arc_eval.report.source import Source
@@ -60,10 +61,16 @@ def comparison_text(found: "Comparison") -> str:
     """One line for each difference B - A; then what could not be compared and why."""
     head = ["system", "metric", found.a, found.b, "B - A", "interval", "pairing", "better"]
     notes = [f"not compared: {skip.system}: {skip.metric}: {skip.reason}" for skip in found.skipped]
+    notes += [f"equalised: {item.system}: {item.note}" for item in found.differences if item.note]
     notes += [f"only in {found.a}: {name}" for name in found.only_in_a]
     notes += [f"only in {found.b}: {name}" for name in found.only_in_b]
     rows = [_difference(item, found) for item in found.differences]
     return "\n".join([columns([head, *rows]), *map(one_line, notes)])
+
+
+def _pairing(item: "Difference") -> str:
+    groups = item.interval is not None and item.interval.method.endswith("groups of prompts")
+    return f"paired, {item.prompts} {'groups' if groups else 'prompts'}" if item.prompts else "unpaired"
 
 
 def _difference(item: "Difference", found: "Comparison") -> list[str]:
@@ -76,6 +83,39 @@ def _difference(item: "Difference", found: "Comparison") -> list[str]:
         number(item.b.value),
         f"{item.value:+.4g} {item.unit}".rstrip(),
         f"[{interval.low:+.4g}, {interval.high:+.4g}]" if interval else f"none: {item.no_interval}",
-        f"paired, {item.prompts} prompts" if item.pairing == "paired" else "unpaired",
+        _pairing(item),
         better[item.favours],
+    ]
+
+
+CLAIM_HEAD = ("claim", "metric", "of", "than", "in its favour", "95 % interval", "p", "trainings", "outcome")
+
+
+def claims_text(findings: "Sequence[Finding]") -> str:
+    """One line for each claim; then why some could not be measured."""
+    notes = [f"not measured: {found.claim}: {found.reason}" for found in findings if found.reason]
+    return "\n".join([columns([CLAIM_HEAD, *map(_finding, findings)]), *map(one_line, notes)])
+
+
+def claims_markdown(findings: "Sequence[Finding]") -> str:
+    """The same as a table for a page."""
+    rows = [CLAIM_HEAD, ["---"] * len(CLAIM_HEAD), *([*map(markdown, _finding(f))] for f in findings)]
+    notes = [f"- {markdown(f'{found.claim}: {found.reason}')}" for found in findings if found.reason]
+    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), *([""] if notes else []), *notes])
+
+
+def _finding(found: "Finding") -> list[str]:
+    if found.of is None or found.than is None or found.effect is None or found.p is None:
+        return [found.claim, found.metric, *[""] * 6, found.outcome]
+    interval = found.interval
+    return [
+        found.claim,
+        found.metric,
+        number(found.of),
+        number(found.than),
+        f"{found.effect:+.4g}",
+        f"[{interval.low:+.4g}, {interval.high:+.4g}]" if interval else "",
+        "< 0.0001" if found.p < 0.0001 else f"{found.p:.4f}",
+        " and ".join(map(str, found.seeds)),
+        found.outcome,
     ]

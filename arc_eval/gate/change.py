@@ -1,8 +1,8 @@
 """How far one number lies above another, with an interval, or with the reason why there is none.
 
-Paired: scores of clips, by prompt. Unpaired: through the intervals of both numbers (the method of
-variance estimates recovery, Zou and Donner 2008), which assumes only that they are independent.
-Exchanging the sides flips every sign exactly.
+Paired: scores of clips, by prompt, or the influence of prompts on a set's number. Unpaired: through
+the intervals of both numbers (the method of variance estimates recovery, Zou and Donner 2008), which
+assumes only that they are independent. Exchanging the sides flips every sign exactly.
 """
 
 import math
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from arc_eval.errors import IncompleteError
-from arc_eval.records.measurement import Interval, Measurement
-from arc_eval.stats import by_prompt, paired_difference
+from arc_eval.influence import influence_difference, influence_ratio
+from arc_eval.records.measurement import Influence, Interval, Measurement
+from arc_eval.stats import MINIMUM_PROMPTS, by_prompt, paired_difference
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,32 @@ def paired(
         differences = [_mean(ours[prompt]) - _mean(theirs[prompt]) for prompt in shared]
         return Change(_mean(differences), None, str(error), "paired", len(shared))
     return Change(estimate.value, estimate.interval, "", "paired", estimate.count)
+
+
+def linear(a: Measurement, b: Measurement, ours: Influence, theirs: Influence) -> Change:
+    """The difference of the values, its interval from what each prompt does to both: ours to a, theirs to b.
+
+    Unpaired if they have too few prompts, or groups of prompts, in common.
+    """
+    shared = len(ours.keys() & theirs.keys())
+    if shared < MINIMUM_PROMPTS:
+        return unpaired(a, b)
+    value = b.value - a.value
+    try:
+        interval = influence_difference(theirs, ours, value)
+    except IncompleteError as error:
+        return Change(value, None, str(error), "paired", shared)
+    return Change(value, interval, "", "paired", shared)
+
+
+def linear_ratio(a: Measurement, b: Measurement, ours: Influence, theirs: Influence) -> Ratio | None:
+    """B / A, paired as in `linear`; None where a value is not positive or there is no interval."""
+    if min(a.value, b.value) <= 0 or len(ours.keys() & theirs.keys()) < MINIMUM_PROMPTS:
+        return ratio(a, b)
+    try:
+        return Ratio(b.value / a.value, *influence_ratio(theirs, ours, b.value, a.value))
+    except IncompleteError:
+        return None
 
 
 def unpaired(a: Measurement, b: Measurement) -> Change:

@@ -16,7 +16,7 @@ from arc_eval.canaries import KnownAnswer
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import clip_means, measurement, rows
+from arc_eval.metrics.evidence import Rows, clip_means, measurement, rows, set_measurement
 from arc_eval.metrics.known import question
 from arc_eval.records.measurement import Measurement
 from arc_eval.stats import by_prompt, mean_interval
@@ -31,9 +31,18 @@ def distances_to_the_others(
     return shared.distances(units, units).square().sum(1) / (2 * (len(clips) - 1))
 
 
+def distances_between_prompts(clips: Rows) -> dict[str, float]:
+    """Prompt to the mean cosine distance of its clips to those of the others, every prompt alike."""
+    units = torch.nn.functional.normalize(clips.values, dim=1)
+    means = clip_means(Rows(units, clips.prompts))
+    total, count = means.values.sum(0), len(means)
+    towards = ((total - means.values) * means.values).sum(1) / max(count - 1, 1)
+    return dict(zip(means.owners, (1 - towards).tolist(), strict=True))
+
+
 @dataclass(frozen=True)
 class Diversity:
-    """Mean cosine distance between clips of the same prompt: `ccds[extractor]`."""
+    """Mean cosine distance between clips of a prompt, `ccds[extractor]`, and of all, `ccds_between[...]`."""
 
     extractor: str
 
@@ -79,12 +88,28 @@ class Diversity:
         return scores
 
     def measure(self, evidence: Evidence) -> list[Measurement]:
-        """One Measurement, higher is better, every prompt with the same weight; bootstrap over prompts."""
+        """`ccds[...]`, higher is better, every prompt with the same weight; bootstrap over prompts.
+
+        Beside it, from two prompts on, `ccds_between[...]`: the same distance between clips of different
+        prompts, as the scale. Takes as unlike each other as that ignore their prompt.
+        """
         scores = self.scores(evidence)
         prompts = {prompt: [fmean(own)] for prompt, own in by_prompt(scores).items()}
         value = fmean(score for [score] in prompts.values())
         counts = replace(evidence.counts, scored=len(scores))
-        return [measurement(self.name, value, "", "higher", counts, lambda: mean_interval(prompts))]
+        own = measurement(self.name, value, "", "higher", counts, lambda: mean_interval(prompts))
+        described = clip_means(rows(evidence.generated, self.extractor, "generated clips"))
+        apart = distances_between_prompts(described)
+        if len(apart) < 2:
+            return [own]
+        between, counts = fmean(apart.values()), replace(counts, scored=described.clips)
+
+        def influence() -> dict[str, float]:
+            # Each distance has a prompt at both ends: leaving one out tells twice.
+            return {prompt: 2 * distance - between for prompt, distance in apart.items()}
+
+        name = f"ccds_between[{self.extractor}]"
+        return [own, set_measurement(name, influence, between, "none", counts, (0.0, 2.0))]
 
 
 class Settings(shared.Settings):

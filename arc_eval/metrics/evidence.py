@@ -5,6 +5,7 @@ Rows that are not finite are refused here, once: no metric can average a NaN awa
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 import torch
 from torch import Tensor
@@ -12,8 +13,9 @@ from torch import Tensor
 from arc_eval import contracts
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError, NotComparableError, suggest
+from arc_eval.influence import influence_interval, jackknife_influence, mean_influence
 from arc_eval.records.embedding import Embedding
-from arc_eval.records.measurement import Counts, Direction, Interval, Measurement
+from arc_eval.records.measurement import GROUP, Counts, Direction, Influence, Interval, Measurement
 from arc_eval.stats import by_prompt, jackknife_interval, mean_interval, prompt_groups, require_prompts
 
 GROUPS = 20
@@ -104,6 +106,18 @@ def clip_means(described: Rows) -> Rows:
     return Rows(totals / index.bincount().double().unsqueeze(1), owners)
 
 
+def prompt_places(prompts: Sequence[str]) -> Tensor:
+    """int64[row], the place of each row's prompt among all in the order of their ids."""
+    place = {prompt: index for index, prompt in enumerate(sorted(set(prompts)))}
+    return torch.tensor([place[prompt] for prompt in prompts])
+
+
+def by_prompt_sum(values: Tensor, described: Rows) -> Tensor:
+    """float64[prompt], the sum of float64[row] over each prompt's rows, prompts in order of their ids."""
+    places = prompt_places(described.prompts)
+    return values.new_zeros(int(places.max()) + 1).index_add_(0, places, values)
+
+
 def distances(a: Tensor, b: Tensor) -> Tensor:
     """Euclidean distances float64[row of a, row of b], the same bits however the rows are blocked."""
     # The matrix product form is faster, but rounds by the shape of the block: a neighbour could lie
@@ -113,21 +127,36 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PromptGroups:
-    """Groups of prompts for the jackknife: of: int64[row], the group of each row; sizes: prompts in each."""
+    """Groups of prompts for the jackknife: of: int64[row], the group of each row; prompts: each group's."""
 
     of: Tensor
-    sizes: tuple[int, ...]
+    prompts: tuple[tuple[str, ...], ...]
 
     @classmethod
     def deal(cls, prompts: Sequence[str]) -> "PromptGroups":
         """Deals the prompts of rows into at most GROUPS groups."""
         distinct = sorted(set(prompts))
         count = min(GROUPS, len(distinct))
-        sizes = torch.tensor(prompt_groups(distinct, count)).bincount().tolist()
-        return cls(torch.tensor(prompt_groups(prompts, count)), tuple(sizes))
+        members: list[list[str]] = [[] for _ in range(count)]
+        for prompt, group in zip(distinct, prompt_groups(distinct, count), strict=True):
+            members[group].append(prompt)
+        return cls(torch.tensor(prompt_groups(prompts, count)), tuple(map(tuple, members)))
 
     def __len__(self) -> int:
-        return len(self.sizes)
+        return len(self.prompts)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Prompts in each group."""
+        return tuple(map(len, self.prompts))
+
+    @property
+    def names(self) -> dict[str, int]:
+        """Each group's name, which is that of its only prompt or says by its digest which prompts it has."""
+        return {
+            members[0] if len(members) == 1 else f"{GROUP}{_digest(members)}": len(members)
+            for members in self.prompts
+        }
 
     def interval(
         self, value: float, left_out: Callable[[], Sequence[float]], bounds: tuple[float, float]
@@ -139,6 +168,20 @@ class PromptGroups:
         require_prompts(len(self))
         return jackknife_interval(value, left_out(), self.sizes, bounds=bounds)
 
+    def influence(self, value: float, left_out: Callable[[], Sequence[float]]) -> dict[str, float]:
+        """Each group's influence, from the statistic without it. Raises IncompleteError if too few."""
+        require_prompts(len(self))
+        return jackknife_influence(value, left_out(), self.names)
+
+    def bias(self, value: float, left_out: Sequence[float]) -> float:
+        """How far the statistic lies above that of endless prompts, if that falls as 1 / prompts does.
+
+        Source: Busing, Meijer and van der Leeden 1999; Quenouille 1956 for equal groups.
+        """
+        total = sum(self.sizes)
+        kept = sum((1 - size / total) * left for size, left in zip(self.sizes, left_out, strict=True))
+        return kept - (len(self) - 1) * value
+
 
 def measurement(
     metric: str,
@@ -147,13 +190,35 @@ def measurement(
     direction: Direction,
     counts: Counts,
     interval: Callable[[], Interval],
+    influence: Influence | None = None,
 ) -> Measurement:
     """The number with its interval, or with the reason why `interval` can give none."""
     try:
         found, reason = interval(), ""
     except IncompleteError as error:
         found, reason = None, str(error)
-    return Measurement(metric, value, unit, direction, counts, found, reason)
+    return Measurement(metric, value, unit, direction, counts, found, reason, influence or {})
+
+
+def set_measurement(
+    metric: str,
+    influence: Callable[[], Influence],
+    value: float,
+    direction: Direction,
+    counts: Counts,
+    bounds: tuple[float, float],
+) -> Measurement:
+    """A number of the whole set, with the interval that each prompt's influence gives.
+
+    A reason stands in the interval's place where `influence` raises IncompleteError; `bounds` are those
+    of the statistic itself.
+    """
+    try:
+        found = influence()
+        interval, reason = influence_interval(found, value, bounds=bounds), ""
+    except IncompleteError as error:
+        found, interval, reason = {}, None, str(error)
+    return Measurement(metric, value, "", direction, counts, interval, reason, found)
 
 
 def mean_measurement(
@@ -170,6 +235,13 @@ def mean_measurement(
     """
     if not scores:
         raise IncompleteError(f"{metric}: no clip could be scored ({counts})")
+    groups = by_prompt(scores)
     value = sum(scores.values()) / len(scores)
     narrowed = replace(counts, scored=len(scores))
-    return measurement(metric, value, unit, direction, narrowed, lambda: interval(by_prompt(scores)))
+    # A share's own interval knows that none seen is not none possible; the spread of prompts does not.
+    influence = mean_influence(groups) if interval is mean_interval else {}
+    return measurement(metric, value, unit, direction, narrowed, lambda: interval(groups), influence)
+
+
+def _digest(names: Sequence[str]) -> str:
+    return sha256("\n".join(names).encode()).hexdigest()[:16]

@@ -1,8 +1,8 @@
 """Fréchet distance between Gaussians fitted to two sets of rows, without a matrix square root.
 
 The squared distance, covariances over n - 1, as every published FD and FAD. Every row counts, all
-windows of a clip included. The expectation falls as rows grow, so two systems compare only at equal
-numbers of rows and against one reference.
+windows of a clip included. The expectation falls as prompts grow (by how much, `fd_bias` says), so
+two systems compare only at equal numbers of rows and against one reference.
 """
 
 import math
@@ -19,9 +19,12 @@ from arc_eval.canaries import KnownAnswer
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, measurement, sides
+from arc_eval.metrics.evidence import PromptGroups, by_prompt_sum, set_measurement, sides
+from arc_eval.metrics.frechet_influence import row_influence
 from arc_eval.metrics.known import BROKEN_SOUNDS, question
+from arc_eval.metrics.nuclear import nuclear_norm, triangle_product
 from arc_eval.records.measurement import Measurement
+from arc_eval.stats import MINIMUM_PROMPTS, require_prompts
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Gaussian:
 
     @property
     def deviation(self) -> Tensor:
-        """float64[any, feature], whose gram matrix is the covariance."""
+        """float64[any, feature], zero below its diagonal, whose gram matrix is the covariance."""
         return self.triangle[1:, 1:] / math.sqrt(self.rows - 1)
 
 
@@ -66,10 +69,12 @@ def gaussian_distance(a: Gaussian, b: Gaussian) -> float:
     # The nuclear norm of the product of the deviations is the trace of the root of the product of
     # the covariances. Taken this way it is real by construction, rank-deficient or not: there is no
     # imaginary part to throw away and no eps to tune.
-    overlap = torch.linalg.matrix_norm(a.deviation @ b.deviation.T, ord="nuc")
-    scatter = a.deviation.square().sum() + b.deviation.square().sum() - 2 * overlap
+    ours, theirs = a.deviation, b.deviation
+    shift = float((a.mean - b.mean).square().sum())
+    traces = float(ours.square().sum() + theirs.square().sum())
+    overlap = nuclear_norm(triangle_product(ours, theirs), total=shift + traces)
     # Twice the nuclear norm is at most the two traces; only rounding can exceed them.
-    return float((a.mean - b.mean).square().sum() + scatter.clamp(min=0))
+    return shift + max(0.0, traces - 2 * overlap)
 
 
 def frechet_distance(
@@ -104,7 +109,7 @@ def without_each(parts: Sequence[Gaussian]) -> list[Gaussian]:
 
 @dataclass(frozen=True)
 class Frechet:
-    """Fréchet distance of the generated clips to the reference recordings: `fd[extractor]`."""
+    """Fréchet distance of the generated clips to the reference: `fd[extractor]`, and `fd_bias[extractor]`."""
 
     extractor: str
 
@@ -127,27 +132,35 @@ class Frechet:
         ]
 
     def measure(self, evidence: Evidence) -> list[Measurement]:
-        """One Measurement, lower is better; interval by jackknife over groups of prompts."""
+        """`fd[...]`, lower is better, and `fd_bias[...]`: how much of it is due to the number of prompts.
+
+        The interval is of the influence of prompts, the bias of a jackknife over groups of them; in both
+        the reference is held fixed.
+        """
         both = sides(evidence, self.extractor, minimum=2)
         generated, origin = both.generated, both.reference.values.mean(0)
         reference = Gaussian.fit(both.reference.values - origin)
         groups = PromptGroups.deal(generated.prompts)
         parts = [Gaussian.fit(generated.values[groups.of == g] - origin) for g in range(len(groups))]
-        value = gaussian_distance(reduce(add, parts), reference)
-        return [
-            measurement(
-                self.name,
-                value,
-                "",
-                "lower",
-                replace(evidence.counts, scored=generated.clips),
-                lambda: groups.interval(
-                    value,
-                    lambda: [gaussian_distance(rest, reference) for rest in without_each(parts)],
-                    (0.0, math.inf),
-                ),
-            )
-        ]
+        whole = reduce(add, parts)
+        value = gaussian_distance(whole, reference)
+        counts = replace(evidence.counts, scored=generated.clips, rows=len(generated))
+
+        def influence() -> dict[str, float]:
+            require_prompts(len(groups))
+            shift, centred = whole.mean - reference.mean, generated.values - origin - whole.mean
+            pull = row_influence(centred, shift, whole.deviation, reference.deviation)
+            sums = by_prompt_sum(pull, generated)
+            pulled = (value + sums * (len(sums) / len(generated))).tolist()
+            return dict(zip(sorted(set(generated.prompts)), pulled, strict=True))
+
+        found = [set_measurement(self.name, influence, value, "lower", counts, (0.0, math.inf))]
+        if len(groups) >= MINIMUM_PROMPTS:
+            left_out = [gaussian_distance(rest, reference) for rest in without_each(parts)]
+            bias, why = groups.bias(value, left_out), "it is an estimate of bias itself"
+            name = f"fd_bias[{self.extractor}]"
+            found.append(Measurement(name, bias, "", "none", counts, no_interval=why))
+        return found
 
 
 class Settings(shared.Settings):

@@ -17,10 +17,12 @@ from torch import Tensor
 
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
+from arc_eval.influence import jackknife_influence
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, Rows, measurement, sides
+from arc_eval.metrics.evidence import Rows, by_prompt_sum, prompt_places, set_measurement, sides
 from arc_eval.metrics.known import BROKEN_SOUNDS
 from arc_eval.records.measurement import Measurement
+from arc_eval.stats import require_prompts
 
 SCALE = 100.0
 _BLOCK = 512  # rows of the kernel matrix that exist at a time
@@ -44,35 +46,33 @@ def median_distance(
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums of the kernel over pairs of rows of two groups, and the numbers of those pairs.
+    """Sums of the kernel over pairs of a prompt's rows and all others', and the numbers of those pairs.
 
-    total, pairs: float64[group, group].
+    total, pairs: float64[prompt], prompts in order of their ids.
     """
 
     total: Tensor
     pairs: Tensor
 
-    def mean(self, left_out: int | None = None) -> float:
-        """Mean kernel over all pairs, or over those without a group on either side."""
-        keep = [group for group in range(len(self.total)) if group != left_out]
-        pairs = float(self.pairs[keep][:, keep].sum())
+    @property
+    def mean(self) -> float:
+        """Mean kernel over all pairs. Raises IncompleteError if there are none."""
+        pairs = float(self.pairs.sum())
         if pairs == 0:
             raise IncompleteError("no two rows of different prompts: nothing to compare")
-        return float(self.total[keep][:, keep].sum()) / pairs
+        return float(self.total.sum()) / pairs
 
 
-def within(rows: Rows, groups: PromptGroups, bandwidth: float) -> Sums:
-    """Kernel sums between rows of different prompts, by the groups of their prompts."""
-    names = {prompt: index for index, prompt in enumerate(sorted(set(rows.prompts)))}
-    prompt = torch.tensor([names[name] for name in rows.prompts])
-    member = torch.nn.functional.one_hot(groups.of, len(groups)).double()
-    total = member.new_zeros(len(groups), len(groups))
+def within(rows: Rows, bandwidth: float) -> Sums:
+    """Kernel sums between rows of different prompts."""
+    prompt = prompt_places(rows.prompts)
+    total = torch.zeros(int(prompt.max()) + 1, dtype=torch.float64)
     pairs = torch.zeros_like(total)
     for block in torch.split(torch.arange(len(rows)), _BLOCK):
         allowed = (prompt[block, None] != prompt).double()
         kernel = _kernel(rows.values[block], rows.values, bandwidth) * allowed
-        total += member[block].T @ kernel @ member
-        pairs += member[block].T @ allowed @ member
+        total.index_add_(0, prompt[block], kernel.sum(1))
+        pairs.index_add_(0, prompt[block], allowed.sum(1))
     return Sums(total, pairs)
 
 
@@ -99,30 +99,26 @@ class Kernel:
         return {self.name: BROKEN_SOUNDS}
 
     def measure(self, evidence: Evidence) -> list[Measurement]:
-        """One Measurement, lower is better; interval by jackknife over groups of prompts."""
+        """One Measurement, lower is better; interval by leaving out each prompt, the reference held fixed."""
         both = sides(evidence, self.extractor, minimum=2)
         generated, reference = both.generated, both.reference
         bandwidth = median_distance(reference.values)
-        groups = PromptGroups.deal(generated.prompts)
-        ours = within(generated, groups, bandwidth)
+        ours, theirs = within(generated, bandwidth), within(reference, bandwidth)
         cross = across(generated.values, reference.values, bandwidth)
-        theirs = within(reference, PromptGroups.deal(reference.prompts), bandwidth).mean()
+        value = SCALE * (ours.mean + theirs.mean - 2 * float(cross.mean()))
+        counts = replace(evidence.counts, scored=generated.clips)
 
-        def distance(left_out: int | None = None) -> float:
-            kept = cross if left_out is None else cross[groups.of != left_out]
-            return SCALE * (ours.mean(left_out) + theirs - 2 * float(kept.mean()))
+        def influence() -> dict[str, float]:
+            prompts = sorted(set(generated.prompts))
+            require_prompts(len(prompts))
+            # A pair has a prompt at both ends, so without a prompt twice its pairs are gone.
+            own = (ours.total.sum() - 2 * ours.total) / (ours.pairs.sum() - 2 * ours.pairs)
+            sums, sizes = by_prompt_sum(cross, generated), by_prompt_sum(torch.ones_like(cross), generated)
+            other = (sums.sum() - sums) / (sizes.sum() - sizes)
+            left_out = SCALE * (own + theirs.mean - 2 * other)
+            return jackknife_influence(value, left_out.tolist(), dict.fromkeys(prompts, 1))
 
-        value = distance()
-        return [
-            measurement(
-                self.name,
-                value,
-                "",
-                "lower",
-                replace(evidence.counts, scored=generated.clips),
-                lambda: groups.interval(value, lambda: list(map(distance, range(len(groups)))), _ANY),
-            )
-        ]
+        return [set_measurement(self.name, influence, value, "lower", counts, (-math.inf, math.inf))]
 
 
 class Settings(shared.Settings):
@@ -131,9 +127,6 @@ class Settings(shared.Settings):
     def build(self) -> Kernel:
         """The metric of these settings."""
         return Kernel(self.extractor)
-
-
-_ANY = (-math.inf, math.inf)
 
 
 def _kernel(a: Tensor, b: Tensor, bandwidth: float) -> Tensor:

@@ -13,13 +13,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from arc_eval.canaries import KnownAnswer
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import clip_means, mean_measurement, rows
+from arc_eval.metrics.evidence import Rows, clip_means, mean_measurement, rows
 from arc_eval.metrics.known import BROKEN_OR_WRONG, question
 from arc_eval.records.measurement import Measurement
 
@@ -37,6 +38,33 @@ def label_divergence(
     log_ours = generated.double().log_softmax(1)
     theirs = reference.double().softmax(1)
     return (log_ours.exp() * (log_ours - (theirs + EPSILON).log())).sum(1)
+
+
+def levels_without_listening(recorded: Rows, places: Sequence[int]) -> dict[str, dict[str, float]]:
+    """Two levels for each recording at `places`: of other prompts' recordings, and of the mean labels.
+
+    Recording id to divergence by name; a level that needs another prompt is absent if there is none.
+    """
+    logits = recorded.values[list(places)]
+    owners = [recorded.owners[place] for place in places]
+    prompts = [recorded.prompts[place] for place in places]
+    number = {prompt: index for index, prompt in enumerate(dict.fromkeys(prompts))}
+    of = torch.tensor([number[prompt] for prompt in prompts])
+    if len(number) < 2:
+        return {}
+    # KL(a || b) for all pairs is -H(a) minus a product of probabilities and logarithms.
+    p = logits.softmax(1)
+    log_reference = (p + EPSILON).log()
+    certainty = (p * logits.log_softmax(1)).sum(1)
+    pairs = certainty[:, None] - p @ log_reference.T
+    other = of[:, None] != of
+    chance = (pairs * other).sum(0) / other.sum(0)
+    mean = p.mean(0)
+    constant = torch.special.xlogy(mean, mean).sum() - log_reference @ mean
+    return {
+        "kl_chance": dict(zip(owners, chance.tolist(), strict=True)),
+        "kl_constant": dict(zip(owners, constant.tolist(), strict=True)),
+    }
 
 
 @dataclass(frozen=True)
@@ -87,8 +115,20 @@ class LabelKl:
         return dict(zip(clips, divergence.tolist(), strict=True))
 
     def measure(self, evidence: Evidence) -> list[Measurement]:
-        """One Measurement in nats, lower is better; interval by bootstrap over prompts."""
-        return [mean_measurement(self.name, self.scores(evidence), "nat", "lower", evidence.counts)]
+        """The mean in nats, lower is better, interval by bootstrap over prompts; and what it compares with.
+
+        `kl_chance` is what real recordings of other prompts would score, `kl_constant` what a system that
+        always says the recordings' mean labels would: on music the whole range may be small.
+        """
+        scores = self.scores(evidence)
+        found = [mean_measurement(self.name, scores, "nat", "lower", evidence.counts)]
+        recorded = clip_means(rows(evidence.paired, self.extractor, "recordings of the suite's prompts"))
+        prompts = {clip.rsplit("#", 1)[0] for clip in scores}
+        own = [index for index, prompt in enumerate(recorded.prompts) if prompt in prompts]
+        for name, levels in levels_without_listening(recorded, own).items():
+            full = f"{name}[{self.extractor}]"
+            found.append(mean_measurement(full, levels, "nat", "none", evidence.counts))
+        return found
 
 
 class Settings(shared.Settings):

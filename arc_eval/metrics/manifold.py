@@ -17,13 +17,13 @@ from torch import Tensor
 from arc_eval.canaries import KnownAnswer
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
+from arc_eval.influence import mean_influence
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, clip_means, distances, measurement, sides
+from arc_eval.metrics.evidence import PromptGroups, clip_means, measurement, set_measurement, sides
 from arc_eval.metrics.known import BROKEN_SOUNDS, question
+from arc_eval.metrics.neighbours import Squares, blocks, kth_nearest
 from arc_eval.records.measurement import Interval, Measurement
-from arc_eval.stats import by_prompt, mean_interval, share_interval
-
-_BLOCK = 512  # rows of a distance matrix that exist at a time
+from arc_eval.stats import Groups, by_prompt, mean_interval, share_interval
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,7 @@ def radii(
     kept = torch.ones(1, len(rows), dtype=torch.bool) if kept is None else kept
     if (fewest := int(kept.sum(1).min())) <= k:
         raise IncompleteError(f"{k} neighbours need more than {k} different clips; there are {fewest}")
-    blocks = []
-    for block in torch.split(rows, _BLOCK):
-        distance = distances(block, rows)
-        # The row itself is the nearest, at distance zero: hence k + 1.
-        nearest = [distance.masked_fill(~keep, torch.inf).kthvalue(k + 1, dim=1).values for keep in kept]
-        blocks.append(torch.stack(nearest))
-    return torch.cat(blocks, 1).masked_fill(~kept, 0.0)
+    return kth_nearest(rows, k, kept)
 
 
 def neighbourhoods(
@@ -86,12 +80,12 @@ def neighbourhoods(
     own_radii, real_radii = radii(generated, k, kept), radii(reference, k)[0]
     balls = torch.zeros(len(generated), dtype=torch.long)
     covered, recalled = torch.zeros(len(kept)), torch.zeros(len(kept))
-    for real, radius in zip(torch.split(reference, _BLOCK), torch.split(real_radii, _BLOCK), strict=True):
-        distance = distances(real, generated)
-        inside = distance < radius.unsqueeze(1)
+    for block in blocks(reference, len(generated)):
+        squares = Squares.of(reference[block], generated)
+        inside = squares.closer(real_radii[block].unsqueeze(1))
         balls += inside.sum(0)
         covered += (inside.float() @ kept.float().T > 0).sum(0)
-        recalled += torch.stack([(distance < own).any(1).sum() for own in own_radii])
+        recalled += torch.stack([squares.closer(own).any(1).sum() for own in own_radii])
     return [
         Neighbourhoods(balls[keep], k, float(found) / len(reference), float(holding) / len(reference))
         for keep, found, holding in zip(kept, recalled, covered, strict=True)
@@ -147,24 +141,24 @@ class Manifold:
         def of_clips(scores: Tensor) -> dict[str, list[float]]:
             return by_prompt(dict(zip(generated.owners, scores.tolist(), strict=True)))
 
-        def result(share: str, value: float, interval: Callable[[], Interval]) -> Measurement:
-            return measurement(f"{share}[{self.extractor}]", value, "", "higher", counts, interval)
+        def mean(share: str, scores: Tensor, interval: Callable[[Groups], Interval]) -> Measurement:
+            of_prompts, name = of_clips(scores), f"{share}[{self.extractor}]"
+            value, pulls = float(scores.mean()), mean_influence(of_prompts)
+            return measurement(name, value, "", "higher", counts, lambda: interval(of_prompts), pulls)
 
-        def recall() -> Interval:
-            return groups.interval(whole.recall, lambda: [left.recall for left in without_each()], (0.0, 1.0))
+        def jackknife(share: Callable[[Neighbourhoods], float], name: str) -> Measurement:
+            value, sized = share(whole), replace(counts, rows=counts.scored)
 
-        def coverage() -> Interval:
-            return groups.interval(
-                whole.coverage, lambda: [left.coverage for left in without_each()], (0.0, 1.0)
-            )
+            def influence() -> dict[str, float]:
+                return groups.influence(value, lambda: list(map(share, without_each())))
+
+            return set_measurement(f"{name}[{self.extractor}]", influence, value, "higher", sized, (0.0, 1.0))
 
         return [
-            result(
-                "precision", whole.precision, lambda: share_interval(of_clips((whole.balls > 0).double()))
-            ),
-            result("recall", whole.recall, recall),
-            result("density", whole.density, lambda: mean_interval(of_clips(whole.balls.double() / self.k))),
-            result("coverage", whole.coverage, coverage),
+            mean("precision", (whole.balls > 0).double(), share_interval),
+            jackknife(lambda at: at.recall, "recall"),
+            mean("density", whole.balls.double() / self.k, mean_interval),
+            jackknife(lambda at: at.coverage, "coverage"),
         ]
 
 

@@ -195,8 +195,9 @@ def _described(extractor: Extractor, items: Sequence[Item]) -> Iterator[tuple[Te
     for item in items:
         try:
             samples, rate = item.audio.read()
-            samples = resample(samples, rate, extractor.sample_rate)
-            yield extractor.embed(AudioBatch.of([samples], extractor.sample_rate))[0].float(), ""
+            wanted = extractor.sample_rate or rate
+            samples = resample(samples, rate, wanted)
+            yield extractor.embed(AudioBatch.of([samples], wanted))[0].float(), ""
         except StoreError:
             raise
         except ArcEvalError as error:

@@ -19,7 +19,7 @@ from arc_eval.records.run import Run
 from arc_eval.store import digest_of, file_digest, publish, publish_bytes
 
 AUDIO, TRIALS, LOCK = "audio", "trials", ".lock"
-TABLES = ("clips.parquet", "scores.parquet", "trials.parquet")
+TABLES = ("clips.parquet", "scores.parquet", "influence.parquet", "trials.parquet")
 
 
 class RunFolder:

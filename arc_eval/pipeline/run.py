@@ -121,7 +121,7 @@ class _Evaluation:
     def score(
         self, outcomes: Outcomes, described: DescribedRun, blocked: Mapping[str, str]
     ) -> Mapping[str, list[Result]]:
-        """Every metric of every system, by system name, and `scores.parquet`."""
+        """Every metric of every system, by system name, `scores.parquet` and `influence.parquet`."""
         scores: dict[str, list[Scores]] = {}
         with self.draft.stage("score"), self.progress("score", len(self.systems)) as advance:
             for system in self.systems:
@@ -130,6 +130,7 @@ class _Evaluation:
                 )
                 advance(1)
             tables.write_scores(self.draft.folder.path, scores)
+            tables.write_influence(self.draft.folder.path, scores)
             results = {
                 name: [result for metric in found for result in metric.results]
                 for name, found in scores.items()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from arc_eval.contracts import Metric, PerClip, Progress, silent
 from arc_eval.errors import ArcEvalError, SuiteError
@@ -13,7 +14,7 @@ from arc_eval.records.measurement import Counts, Failure, Measurement, Result
 from arc_eval.records.run import Run, result_of
 from arc_eval.store import Store, code_digest, digest_of
 from arc_eval.suite import Part, Suite, parse_suite, prompts_digest
-from arc_eval.suite.file import SuiteFile
+from arc_eval.suite.file import SuiteFile, apply_override
 
 KIND = "scores"
 
@@ -100,13 +101,16 @@ FOLDER_METRICS = ("frechet[tiny-clap]", "manifold[tiny-clap]", "alignment[tiny-c
 USUAL_EXTRACTOR = {"label_kl": "tiny-tagger", "recognition": "tiny-tagger", "health": "health"}
 
 
-def folder_suite(folder: Path, prompts: Path, reference: Path, metrics: Sequence[str]) -> Suite:
+def folder_suite(
+    folder: Path, prompts: Path, reference: Path, metrics: Sequence[str], overrides: Sequence[str] = ()
+) -> Suite:
     """The suite that judges a folder of audio. Metrics are `kind` or `kind[extractor]`, as results are named.
 
+    overrides: `KEY=VALUE`, as for a suite; an official extractor is told its weights by one.
     Raises SuiteError for an unknown metric or extractor, DataError for a folder that is not one.
     """
     parts = [_metric(name) for name in metrics or FOLDER_METRICS]
-    data = {
+    data: dict[str, Any] = {
         "name": f"score-{folder.resolve().name}",
         "description": f"The audio files of {folder.name}, judged against {reference.name}.",
         "takes": 1,
@@ -117,6 +121,8 @@ def folder_suite(folder: Path, prompts: Path, reference: Path, metrics: Sequence
         "extractors": {part["extractor"]: {"kind": part["extractor"]} for part in parts},
         "metrics": parts,
     }
+    for text in overrides:
+        apply_override(data, text)
     return parse_suite(data, SuiteFile(Path("score"), data))
 
 
@@ -134,6 +140,7 @@ def score_folder(
     out: Path,
     *,
     metrics: Sequence[str] = (),
+    overrides: Sequence[str] = (),
     store: Store,
     command: Sequence[str] = (),
     progress: Progress = silent,
@@ -144,5 +151,5 @@ def score_folder(
     """
     from arc_eval.pipeline.run import run  # run is made of these stages, this one included
 
-    suite = folder_suite(folder, prompts, reference, metrics)
+    suite = folder_suite(folder, prompts, reference, metrics, overrides)
     return run(suite, out, store=store, command=command, progress=progress)

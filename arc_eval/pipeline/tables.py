@@ -10,13 +10,14 @@ from arc_eval.pipeline.folder import AUDIO
 from arc_eval.pipeline.generate import Outcome
 from arc_eval.pipeline.score import Scores
 from arc_eval.pipeline.trials import Timed
-from arc_eval.records.run import CLIP_COLUMNS, SCORE_COLUMNS, TRIAL_COLUMNS
+from arc_eval.records.measurement import Measurement
+from arc_eval.records.run import CLIP_COLUMNS, INFLUENCE_COLUMNS, SCORE_COLUMNS, TRIAL_COLUMNS
 from arc_eval.store import publish
 
 Row = Mapping[str, Any]
 
 _INTEGERS = {"take", "seed", "trial", "index", "peak_bytes"}
-_NUMBERS = {field.name for field in fields(Facts)} | {"score", "cpu_seconds"}
+_NUMBERS = {field.name for field in fields(Facts)} | {"score", "value", "cpu_seconds"}
 _NO_FACTS = dict.fromkeys(field.name for field in fields(Facts))
 
 
@@ -30,6 +31,14 @@ def write_scores(folder: Path, scores: Mapping[str, Sequence[Scores]]) -> None:
     """`scores.parquet`: every clip's score under every per-clip metric. Raises StoreError."""
     rows = [row for name, found in scores.items() for metric in found for row in _score_rows(name, metric)]
     write_table(folder / "scores.parquet", SCORE_COLUMNS, rows)
+
+
+def write_influence(folder: Path, scores: Mapping[str, Sequence[Scores]]) -> None:
+    """`influence.parquet`: each prompt's pull on metrics without scores of clips. Raises StoreError."""
+    rows = [
+        row for name, found in scores.items() for metric in found for row in _influence_rows(name, metric)
+    ]
+    write_table(folder / "influence.parquet", INFLUENCE_COLUMNS, rows)
 
 
 def write_trials(folder: Path, timed: Mapping[str, Timed]) -> None:
@@ -62,6 +71,13 @@ def _score_rows(system: str, metric: Scores) -> Iterator[Row]:
         prompt, _, take = clip.rpartition("#")
         names = {"system": system, "metric": metric.name, "clip": clip, "prompt": prompt}
         yield {**names, "take": int(take), "score": value}
+
+
+def _influence_rows(system: str, metric: Scores) -> Iterator[Row]:
+    for result in metric.results:
+        if isinstance(result, Measurement) and not (metric.clips and result.metric == metric.name):
+            for unit, value in result.influence.items():
+                yield {"system": system, "metric": result.metric, "unit": unit, "value": value}
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:

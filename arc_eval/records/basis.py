@@ -15,8 +15,12 @@ LOOKS_AT: Mapping[str, tuple[str, ...]] = {
     "diversity": (),
     "health": (),
     "recognition": (),
+    "vendi": (),
+    "inception": (),
     "label_kl": ("recordings_digest",),
     "frechet": ("reference_digest",),
+    "frechet_infinity": ("reference_digest",),
+    "sliced_wasserstein": ("reference_digest",),
     "kernel": ("reference_digest",),
     "manifold": ("reference_digest",),
 }

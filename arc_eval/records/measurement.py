@@ -1,7 +1,8 @@
 """A result is a finite Measurement or a Failure with a reason: never a stand-in number."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from arc_eval.errors import IncompleteError
@@ -9,14 +10,25 @@ from arc_eval.errors import IncompleteError
 Direction = Literal["higher", "lower", "target", "none"]
 """Which way is better; `target` means closer to the real recordings' value; `none` is descriptive."""
 
+Influence = Mapping[str, float]
+"""Unit (a prompt id, or GROUP and the digest of a group's prompts) to a statistic as that unit pulls it."""
+
+GROUP = "group:"
+"""What the name of a unit begins with that is a group of prompts."""
+
 
 @dataclass(frozen=True)
 class Counts:
-    """How many clips (or trials) were planned, came into being, and entered the number."""
+    """How many clips (or trials) were planned, came into being, and entered the number.
+
+    rows: how many rows of numbers the scored clips gave, where the expectation of a metric depends
+    on that (a Fréchet distance); 0 elsewhere.
+    """
 
     planned: int
     generated: int
     scored: int
+    rows: int = 0
 
     def __str__(self) -> str:
         return f"{self.scored}/{self.generated}/{self.planned} scored/generated/planned"
@@ -37,7 +49,8 @@ class Measurement:
     """One finite number. `metric` is its full name, extractor included: `fd[tiny-clap]`.
 
     `interval` is None only with a `no_interval` reason. Raises IncompleteError if not finite,
-    so that a NaN can never travel as a result.
+    so that a NaN can never travel as a result. `influence` is of a metric that is no mean of scores of
+    clips; it travels in `influence.parquet`, not in run.json.
     """
 
     metric: str
@@ -47,13 +60,15 @@ class Measurement:
     counts: Counts
     interval: Interval | None = None
     no_interval: str = ""
+    influence: Influence = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         numbers = [self.value]
         if self.interval is not None:
             numbers += [self.interval.low, self.interval.high]
+        numbers += self.influence.values()
         if not all(math.isfinite(number) for number in numbers):
-            raise IncompleteError(f"{self.metric}: not finite: {numbers}")
+            raise IncompleteError(f"{self.metric}: not finite: {numbers[:3]}")
         if self.interval is None and not self.no_interval:
             raise IncompleteError(f"{self.metric}: no interval and no reason for its absence")
 

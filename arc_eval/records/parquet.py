@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from arc_eval.errors import RunError
-from arc_eval.records.run import CLIP_COLUMNS, SCORE_COLUMNS, TRIAL_COLUMNS
+from arc_eval.records.run import CLIP_COLUMNS, INFLUENCE_COLUMNS, SCORE_COLUMNS, TRIAL_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,16 @@ class ScoreRow:
 
 
 @dataclass(frozen=True)
+class InfluenceRow:
+    """One unit's pull on one metric of the whole set."""
+
+    system: str
+    metric: str
+    unit: str
+    value: float
+
+
+@dataclass(frozen=True)
 class TrialRow:
     """One timed call (stage `total`) or one stage within it; seconds."""
 
@@ -70,6 +80,11 @@ def read_clips(run: Path) -> list[ClipRow]:
 def read_scores(run: Path) -> list[ScoreRow]:
     """`scores.parquet` of a Run folder."""
     return [ScoreRow(*row) for row in _rows(run / "scores.parquet", SCORE_COLUMNS)]
+
+
+def read_influence(run: Path) -> list[InfluenceRow]:
+    """`influence.parquet` of a Run folder."""
+    return [InfluenceRow(*row) for row in _rows(run / "influence.parquet", INFLUENCE_COLUMNS)]
 
 
 def read_trials(run: Path) -> list[TrialRow]:

@@ -28,6 +28,10 @@ joined by `|`."""
 SCORE_COLUMNS = ("system", "metric", "clip", "prompt", "take", "score")
 """scores.parquet: one row per system, per-clip metric and clip."""
 
+INFLUENCE_COLUMNS = ("system", "metric", "unit", "value")
+"""influence.parquet: one row per system, metric of the whole set, and unit (a prompt, or a group of them):
+the value as that unit pulls it. Their mean is the metric's value; Runs of earlier versions have none."""
+
 TRIAL_COLUMNS = ("system", "trial", "prompt", "stage", "index", "seconds", "cpu_seconds", "peak_bytes")
 """trials.parquet: one row per timed call (stage `total`, index 0) and per stage within it."""
 
@@ -107,7 +111,11 @@ class Run:
 
     def to_json(self) -> str:
         """The content of `run.json`. Raises ValueError for a NaN or an infinity."""
-        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False, allow_nan=False)
+        data = dataclasses.asdict(self)
+        for system in data["systems"]:
+            for result in system["results"]:
+                result.pop("influence", None)
+        return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def read(cls, folder: Path) -> "Run":

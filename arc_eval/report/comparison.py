@@ -15,8 +15,15 @@ from arc_eval.report.source import Entry
 from arc_eval.report.tables import Cell, Column, Row, Table, absent, failed
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Quality": ("fd", "kd", "kl", "clap", "recognition"),
-    "Diversity and coverage": ("ccds", "precision", "recall", "density", "coverage"),
+    "Quality": (
+        *("fd", "fd_bias", "fad_inf", "fad_inf_slope", "fad_inf_residual"),
+        *("kd", "sw2", "kl", "clap", "recognition"),
+    ),
+    "Levels of kl": ("kl_chance", "kl_constant"),
+    "Diversity and coverage": (
+        *("ccds", "ccds_between", "vendi", "inception"),
+        *("precision", "recall", "density", "coverage"),
+    ),
 }
 """Group to the metrics in it, by name without extractor; timed metrics are `Speed`, the rest `Signal`."""
 
@@ -104,13 +111,19 @@ def comparison(entries: Sequence[Entry]) -> Table:
         for column in columns
     )
     notes = tuple(dict.fromkeys(column.note for column in columns if column.note))
-    return Table("comparison", "Comparison", heads, rows, (*_LEGEND, *notes))
+    sized = (_FD,) if any(base_name(column.metric) == "fd" for column in columns) else ()
+    return Table("comparison", "Comparison", heads, rows, (*_LEGEND, *sized, *notes))
 
 
 _LEGEND = (
     "Brackets are confidence intervals.",
     "↑ higher is better, ↓ lower is better, → nearer to the recordings is better.",
     "The best value among generators is marked; ceiling and floor rows do not compete.",
+)
+
+_FD = (
+    "fd falls as prompts and clips grow, of which fd_bias says by how much it lies above that of endless "
+    "prompts: two fd compare only at equal numbers of clips."
 )
 
 

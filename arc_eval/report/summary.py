@@ -20,7 +20,7 @@ HEADLINES: Mapping[str, str] = {
 """Metric to what its best value means in words."""
 
 
-CAPTIONED = ("kl", "clap", "recognition")
+CAPTIONED = ("kl", "kl_reverse", "clap", "recognition")
 """Metrics that hold a clip against its own prompt."""
 
 
