@@ -53,7 +53,12 @@ def closed_port() -> str:
 
 def surroundings(endpoint: str, home: Path) -> dict[str, str]:
     """Environment variables of a process that knows only this hub and an empty cache."""
-    return {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    return {
+        "HF_ENDPOINT": endpoint,
+        "HF_HOME": str(home),
+        "TORCH_HOME": str(home),
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
 
 
 class _Handler(BaseHTTPRequestHandler):

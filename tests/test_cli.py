@@ -301,6 +301,39 @@ def test_runs_measured_differently_leave_with_4(run_folder: Path, tmp_path: Path
     assert "prompts_digest" in shown.stderr
 
 
+CLAIMS = """
+- claim: |
+    (x) fewer
+    steps are worse
+  metric: fd[tiny-clap]
+  of: [arc-8]
+  than: [arc-1]
+  is: lower
+  same_training: true
+"""
+
+
+def test_claims_are_printed_with_what_they_rest_on(tmp_path: Path):
+    run = write_run(tmp_path / "run", audio=False, systems=("recordings", "arc-8", "arc-1"))
+    (tmp_path / "claims.yaml").write_text(CLAIMS)
+    asked = ["claims", str(run), "--claims", str(tmp_path / "claims.yaml")]
+    shown = runner.invoke(app, asked)
+    assert shown.exit_code == 0
+    assert "(x) fewer steps are worse" in shown.stdout and "holds" in shown.stdout
+    assert "one training" in shown.stdout and "p is one-sided" in shown.stdout
+    (found,) = json.loads(runner.invoke(app, [*asked, "--json"]).stdout)
+    assert found["outcome"] == "holds" and found["effect"] == pytest.approx(20.0)
+    lines = runner.invoke(app, [*asked, "--markdown"]).stdout.splitlines()
+    assert lines[1].count("---") == 9 and lines[2].count("|") == 10
+
+
+def test_a_claim_that_could_not_be_measured_leaves_with_3(tmp_path: Path):
+    run = write_run(tmp_path / "run", audio=False, systems=("recordings", "arc-8", "arc-1"))
+    shown = runner.invoke(app, ["claims", str(run)])
+    assert shown.exit_code == 3 and "no system 'arc-seed-*-8'" in shown.stdout
+    assert runner.invoke(app, ["claims", str(run), "--claims", "papr"]).exit_code == 2
+
+
 def test_a_folder_that_is_no_run_is_refused_by_name(tmp_path: Path):
     shown = runner.invoke(app, ["compare", str(tmp_path), str(tmp_path)])
     assert shown.exit_code == 2

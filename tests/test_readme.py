@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from arc_eval import registry
 from arc_eval.cli import app
 from arc_eval.cli.make import USUAL
+from arc_eval.gate.claims import Claim
 from arc_eval.gate.rules import parse_rules
 from arc_eval.records.prompt import Prompt
 from arc_eval.suite import load_suite
@@ -95,5 +96,6 @@ def test_the_entry_point_of_the_readme_names_the_plug_in():
 
 def test_the_yaml_of_the_readme_is_yaml_and_its_rules_are_rules():
     parsed = [yaml.safe_load(block) for block in blocks("yaml")]
-    (rules,) = [data for data in parsed if isinstance(data, list)]
+    rules, claims = [data for data in parsed if isinstance(data, list)]
+    assert all(Claim.model_validate(claim) for claim in claims)
     assert len(parse_rules(rules, where="README")) == len(rules)

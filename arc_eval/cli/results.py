@@ -92,16 +92,29 @@ CLAIM_HEAD = ("claim", "metric", "of", "than", "in its favour", "95 % interval",
 
 
 def claims_text(findings: "Sequence[Finding]") -> str:
-    """One line for each claim; then why some could not be measured."""
+    """One line for each claim; then why some could not be measured, and what the intervals rest on."""
     notes = [f"not measured: {found.claim}: {found.reason}" for found in findings if found.reason]
-    return "\n".join([columns([CLAIM_HEAD, *map(_finding, findings)]), *map(one_line, notes)])
+    table = columns([CLAIM_HEAD, *map(_finding, findings)])
+    return "\n".join([table, "", *map(one_line, [*notes, *_remarks(findings)])]).rstrip()
 
 
 def claims_markdown(findings: "Sequence[Finding]") -> str:
     """The same as a table for a page."""
     rows = [CLAIM_HEAD, ["---"] * len(CLAIM_HEAD), *([*map(markdown, _finding(f))] for f in findings)]
-    notes = [f"- {markdown(f'{found.claim}: {found.reason}')}" for found in findings if found.reason]
-    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), *([""] if notes else []), *notes])
+    notes = [f"{found.claim}: {found.reason}" for found in findings if found.reason]
+    lines = [f"- {markdown(note)}" for note in [*notes, *_remarks(findings)]]
+    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), *([""] if lines else []), *lines])
+
+
+def _remarks(findings: "Sequence[Finding]") -> Iterator[str]:
+    """What the intervals rest on, each remark once; then how they are to be read."""
+    for remark in dict.fromkeys(remark for found in findings for remark in found.remarks):
+        yield f"{remark} ({'; '.join(found.claim for found in findings if remark in found.remarks)})"
+    if any(found.p is not None for found in findings):
+        yield (
+            "In its favour: the difference `of` - `than`, margin included, positive where it supports the "
+            "claim. p is one-sided. Each claim is judged by itself: nothing corrects for their number."
+        )
 
 
 def _finding(found: "Finding") -> list[str]:

@@ -28,6 +28,7 @@ Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Which; see `arc
 def listed(as_json: Json = False) -> None:
     """List every official artefact: licence, size, and where it is cached. Never dials out."""
     from arc_eval.models.artefacts import catalogue
+    from arc_eval.models.release import release_cache
 
     if as_json:
         show.as_json([described(name, artefact) for name, artefact in catalogue().items()])
@@ -39,7 +40,8 @@ def listed(as_json: Json = False) -> None:
     ]
     typer.echo(show.columns([head, *rows]))
     typer.echo(
-        f"\ncache: {cache()}\nA gated one asks for its licence to be accepted on its page, see --json."
+        f"\ncache: {cache()}\nand, for what lies outside the hub: {release_cache()}"
+        "\nA gated one asks for its licence to be accepted on its page, see --json."
     )
 
 
@@ -76,6 +78,13 @@ def size(artefact: "Artefact") -> str:
     return f"{known / 1e9:.2f} GB" + (" and more" if partly else "")
 
 
+def place(artefact: "Artefact") -> str:
+    """The folder of the cache that an artefact's files lie in."""
+    from arc_eval.models.release import release_cache
+
+    return str(release_cache()) if artefact.release else cache()
+
+
 def cache() -> str:
     """The folder that the Hugging Face cache lies in."""
     from arc_eval.models.hub_errors import cache_folder
@@ -85,7 +94,7 @@ def cache() -> str:
 
 @app.command()
 def fetch(ids: Ids, offline: Offline = False, as_json: Json = False) -> None:
-    """Download artefacts into the Hugging Face cache, and check them."""
+    """Download artefacts into the cache, and check them."""
     from arc_eval.models.artefact_files import checked
     from arc_eval.models.artefact_files import fetch as download
     from arc_eval.models.artefacts import artefact
@@ -118,7 +127,7 @@ def verify(
         missing = [file for file, path in files.items() if path is None]
         if ids and (missing or not files):
             raise CheckpointError(
-                f"{name}: not in the cache {cache()}: {', '.join(missing) or wanted.repo}; "
+                f"{name}: not in the cache {place(wanted)}: {', '.join(missing) or wanted.repo}; "
                 f"fetch it with: arc-eval weights fetch {name}"
             )
         found[name] = {file: checked(wanted, file, path) for file, path in files.items() if path}

@@ -20,7 +20,7 @@ from arc_eval import contracts
 from arc_eval.dsp import resample, samples_digest, to_channels
 from arc_eval.errors import CheckpointError
 from arc_eval.extractors.captions import Tokens, byte_tokens, roberta_tokens
-from arc_eval.extractors.loudness import to_peak
+from arc_eval.extractors.loudness import peak_normalised
 from arc_eval.models.fast_linear import through_onednn
 from arc_eval.models.laion_clap import (
     FRAMES,
@@ -111,7 +111,7 @@ class ClapExtractor:
     def _heard(self, clip: Tensor, rate: int) -> Tensor:
         """float32[time] at 48 kHz."""
         samples = resample(to_channels(clip, 1), rate, SAMPLE_RATE)
-        samples = samples if self._settings.peak is None else to_peak(samples, self._settings.peak)
+        samples = samples if self._settings.peak is None else peak_normalised(samples, self._settings.peak)
         return ((samples.clamp(-1, 1) * 32767).trunc() / 32767)[0]
 
     def _mels(self, samples: Tensor) -> tuple[Tensor, bool]:

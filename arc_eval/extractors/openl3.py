@@ -17,7 +17,7 @@ from torch import Tensor
 from arc_eval import contracts
 from arc_eval.dsp import resample, to_channels
 from arc_eval.errors import CheckpointError
-from arc_eval.extractors.loudness import to_peak
+from arc_eval.extractors.loudness import peak_normalised
 from arc_eval.models import resampy
 from arc_eval.models.openl3 import REPRESENTATIONS, SAMPLE_RATE, WINDOW, FoldedOpenL3, FrontEnd, OpenL3
 from arc_eval.models.openl3_weights import load_openl3, random_openl3
@@ -106,7 +106,7 @@ class OpenL3Extractor:
     def _heard(self, clip: Tensor, rate: int) -> list[Tensor]:
         """The channels that differ, float32[time] at 48 kHz each."""
         s = self._settings
-        samples = clip if s.peak is None else to_peak(clip, s.peak)
+        samples = clip if s.peak is None else peak_normalised(clip, s.peak)
         samples = resample(samples, rate, s.rate or rate)
         samples = to_channels(samples, 1 if s.channels == 1 or _alike(samples) else 2)
         if s.resampler == "soxr":

@@ -1,137 +1,152 @@
-"""PaSST as stable-audio-metrics listens with it: what KL-passt is measured on.
+"""PaSST as stable-audio-metrics listens with it: 527 AudioSet logits for each clip, or its features.
 
-A file is averaged to mono, brought to 32 kHz and to a peak of -1 dBFS, and heard in windows of 10 s
-every 5 s. A window's row is its 527 logits; `label_kl` averages the windows' logits and takes the softmax.
-Source: stable-audio-metrics (hear21passt, passt_s_swa_p16_128_ap476).
+Channels are averaged at 32 kHz, the peak is brought to -1 dBFS, windows of 10 s begin every 5 s, and their
+rows are averaged before any softmax. Two things differ from the original: digital silence is heard as
+it is, where the original's gain turns it into NaN; and windows go through the network together.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from arc_eval import contracts
-from arc_eval.dsp import resample, to_channels
-from arc_eval.errors import AudioError, CheckpointError
-from arc_eval.extractors.loudness import to_peak
+from arc_eval.dsp import to_channels
+from arc_eval.errors import AudioError
+from arc_eval.extractors.loudness import peak_normalised
+from arc_eval.models.audioset import audioset_labels
 from arc_eval.models.fast_linear import through_onednn
-from arc_eval.models.passt import CLASSES, HOP, SAMPLE_RATE, WINDOW, MelFrontEnd, Passt
-from arc_eval.models.passt_weights import load_passt, random_passt
+from arc_eval.models.passt import PATCH, Passt
+from arc_eval.models.passt_mel import HOP, SAMPLE_RATE, PasstMel
+from arc_eval.models.passt_weights import OFFICIAL, LoadedPasst, load_passt
 from arc_eval.records.audio import AudioBatch
-from arc_eval.store import file_digest
 
-STEP = WINDOW // 2
-FEWEST = 15 * HOP + 2
-"""Samples that give the 16 frames of one patch."""
-SHORTEST = 48000
-"""Samples up to which a clip is heard as short as it is; a longer one is filled up to 10 s."""
+WINDOW = 10 * SAMPLE_RATE
+STEP = 5 * SAMPLE_RATE
+FILLED_ABOVE = SAMPLE_RATE * 3 // 2
+"""A window of more samples than these is filled with zeros; a shorter one is heard as short as it is."""
+SHORTEST = (PATCH - 1) * HOP + 1
+"""Samples of one column of patches: 0.15 s."""
+PEAK_DBFS = -1.0
+TOGETHER = 16
+"""Windows to compute at once on an accelerator. On a CPU one by one is fastest: it stays in the cache."""
 
 
-class Settings(contracts.Settings):
-    """`{kind: passt, weights: passt-s-f128-p16-s10-ap.476-swa.pt}`; by default as stable-audio-metrics."""
+def windows(
+    samples: Tensor,  # float32[time]
+) -> list[Tensor]:
+    """The stretches of a clip that are heard one by one, each at most 10 s long.
 
-    weights: str
-    """The released file; or `random`, to time the network and to see a suite run."""
-    output: Literal["logits", "features"] = "logits"
-    """`features` for distances and neighbourhoods, as the recall and coverage of arXiv 2505.08175."""
-    peak: float | None = Field(-1.0, le=0)
-    """dBFS; None: as loud as it is."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    batch: int = Field(4, ge=1)
-    """Windows at a time; changes nothing but memory and speed."""
-    device: str = "cpu"
+    One begins every 5 s as long as more than 5 s are left, and the first one always. Source:
+    stable-audio-metrics; its comment says that short windows are dropped, its code does not.
+    """
+    starts = range(0, max(STEP, len(samples) - STEP), STEP)
+    return [_filled(samples[start : start + WINDOW]) for start in starts]
 
-    def build(self) -> "PasstExtractor":
-        """Loads the weights. Raises CheckpointError if they are not PaSST's."""
-        if self.weights == "random":
-            network, digest = random_passt(), "random"
-        else:
-            path = Path(self.weights)
-            if not path.is_file():
-                raise CheckpointError(f"{path}: no such file; give PaSST's released .pt, or `random`")
-            network, digest = load_passt(path), file_digest(path)
-        return (LoggingPasst if self.output == "logits" else PasstExtractor)(self, network, digest)
+
+def _filled(window: Tensor) -> Tensor:
+    if len(window) <= FILLED_ABOVE:
+        return window
+    return torch.nn.functional.pad(window, (0, WINDOW - len(window)))
 
 
 class PasstExtractor:
-    """One row for each window of a clip of any rate, length and one or two channels."""
+    """One row for each clip of at least 0.15 s: the mean over its windows."""
 
-    sample_rate = None
+    sample_rate = SAMPLE_RATE
 
-    def __init__(self, settings: Settings, network: Passt, digest: str) -> None:
-        self._settings, self._digest = settings, digest
-        self._front_end = MelFrontEnd().to(settings.device)
-        self._network = network.to(settings.device, getattr(torch, settings.precision))
-        through_onednn(self._network)
+    def __init__(self, loaded: LoadedPasst, settings: "Settings") -> None:
+        self.digest, self.settings = loaded.digest, settings
+        self.device = torch.device(settings.device)
+        on_cpu = self.device.type == "cpu"
+        self.network: Passt = loaded.network.compute_in(getattr(torch, settings.precision)).to(self.device)
+        if on_cpu:
+            through_onednn(self.network)
+        self.mel = PasstMel().to(self.device)
+        self.batch = settings.batch or (1 if on_cpu else TOGETHER)
 
     @torch.inference_mode()
     def embed(self, audio: AudioBatch) -> list[Tensor]:
-        """Per clip, float32[window, 527 or 768]."""
-        clips = [windowed(self._heard(clip, audio.sample_rate)) for clip in audio]
+        """Per clip, float32[1, 527 classes], or float32[1, 768] of features.
+
+        Raises AudioError for another sample rate, and for a clip that is too short or not finite.
+        """
+        if audio.sample_rate != SAMPLE_RATE:
+            raise AudioError(f"PaSST hears {SAMPLE_RATE} Hz, not {audio.sample_rate} Hz")
+        cut = [windows(_levelled(clip)) for clip in audio]
+        rows = self._rows([window for clip in cut for window in clip])
+        return [each.mean(0, keepdim=True) for each in torch.split(rows, [len(clip) for clip in cut])]
+
+    def _rows(self, heard: Sequence[Tensor]) -> Tensor:
+        """float32[window, column]; windows of one length are computed together."""
         rows: dict[int, Tensor] = {}
-        windows = [window for clip in clips for window in clip]
-        for length in {len(window) for window in windows}:
-            places = [place for place, window in enumerate(windows) if len(window) == length]
-            told = self._rows(torch.stack([windows[place] for place in places]))
-            rows |= dict(zip(places, told, strict=True))
-        told_in_order = iter([rows[place] for place in range(len(windows))])
-        return [torch.stack([next(told_in_order) for _ in clip]) for clip in clips]
+        for group in _groups([len(window) for window in heard], self.batch):
+            mel = self.mel(torch.stack([heard[index] for index in group]).to(self.device))
+            found = getattr(self.network(mel), self.settings.rows).float().cpu()
+            rows |= dict(zip(group, found, strict=True))
+        return torch.stack([rows[index] for index in range(len(heard))])
 
     def fingerprint(self) -> Mapping[str, str]:
         """Everything that decides a row."""
-        s = self._settings
         return {
-            "checkpoint": self._digest,
-            "model": f"passt_s_swa_p16_128_ap476 {s.output}, hear21passt front end",
-            "loudness": "as it is" if s.peak is None else f"peak {s.peak:g} dBFS, silence left",
-            "resampler": f"soxr-hq to {SAMPLE_RATE} Hz",
-            "channels": "averaged at the file's rate",
-            "windows": "10 s every 5 s, filled up with silence from 1.5 s",
-            "precision": s.precision,
+            "extractor": "passt 1",
+            "protocol": "stable-audio-metrics",
+            "architecture": "passt_s_swa_p16_128_ap476",
+            "checkpoint": self.digest,
+            "rows": self.settings.rows,
+            "sample_rate": str(SAMPLE_RATE),
+            "resampler": "soxr-hq",
+            "channels": "mean",
+            "loudness": f"peak at {PEAK_DBFS} dBFS after resampling, silence as it is",
+            "windows": "10 s every 5 s, filled with zeros if longer than 1.5 s, mean of rows",
+            "precision": self.settings.precision,
         }
 
-    def _heard(self, clip: Tensor, rate: int) -> Tensor:
-        """float32[time] at 32 kHz. Raises AudioError if it is too short to be heard."""
-        samples = resample(to_channels(clip, 1), rate, SAMPLE_RATE)
-        if samples.shape[1] < FEWEST:
-            seconds, needed = samples.shape[1] / SAMPLE_RATE, FEWEST / SAMPLE_RATE
-            raise AudioError(f"{seconds:.3f} s are too short for PaSST: a patch takes {needed:.2f} s")
-        return (samples if self._settings.peak is None else to_peak(samples, self._settings.peak))[0]
 
-    def _rows(self, windows: Tensor) -> Tensor:
-        place = {"device": self._settings.device, "dtype": getattr(torch, self._settings.precision)}
-        return torch.cat(
-            [
-                self._told(self._front_end(part.to(self._settings.device)).to(**place)).float().cpu()
-                for part in torch.split(windows, self._settings.batch)
-            ]
+class PasstTagger(PasstExtractor):
+    """Rows of logits, one for each class of AudioSet."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class of each column."""
+        return audioset_labels()
+
+
+class Settings(contracts.Settings):
+    """`{kind: passt}`, and `{kind: passt, rows: features}` for precision, recall and coverage."""
+
+    weights: str = OFFICIAL
+    """The released weights, a file, or `random/passt-s-swa-p16-128-ap476`."""
+    rows: Literal["logits", "features"] = "logits"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    batch: Annotated[int, Field(ge=1)] | None = None
+    """Windows to compute at once; decides speed and memory, not the rows."""
+    device: str = "cpu"
+
+    def build(self) -> PasstExtractor:
+        """Loads the weights. Raises CheckpointError if they are absent or another network's."""
+        kind = PasstTagger if self.rows == "logits" else PasstExtractor
+        return kind(load_passt(self.weights), self)
+
+
+def _levelled(clip: Tensor) -> Tensor:
+    """float32[channel, time] to float32[time]."""
+    if clip.shape[-1] < SHORTEST:
+        raise AudioError(
+            f"a clip of {clip.shape[-1]} samples is too short for PaSST, which needs {SHORTEST} at "
+            f"{SAMPLE_RATE} Hz ({SHORTEST / SAMPLE_RATE:.2f} s)"
         )
-
-    def _told(self, mel: Tensor) -> Tensor:
-        return self._network.features(mel)
-
-
-class LoggingPasst(PasstExtractor):
-    """The logits of AudioSet's classes, named by their number in its list."""
-
-    labels = tuple(f"audioset-{number}" for number in range(CLASSES))
-
-    def _told(self, mel: Tensor) -> Tensor:
-        logits: Tensor = self._network(mel)[0]
-        return logits
+    broken = int((~clip.isfinite()).sum())
+    if broken:
+        raise AudioError(f"{broken} of {clip.numel()} samples are NaN or infinite: PaSST cannot hear them")
+    return peak_normalised(to_channels(clip, 1)[0], PEAK_DBFS)
 
 
-def windowed(samples: Tensor) -> list[Tensor]:
-    """float32[time] at 32 kHz in windows of 10 s every 5 s.
-
-    One of more than 1.5 s is filled up with silence; a shorter one, which only a short clip gives, is not.
-    """
-    starts = range(0, max(STEP, len(samples) - STEP), STEP)
-    windows = [samples[start : start + WINDOW] for start in starts]
-    return [
-        torch.nn.functional.pad(window, (0, WINDOW - len(window))) if len(window) > SHORTEST else window
-        for window in windows
-    ]
+def _groups(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Places of equal length, `size` at most together."""
+    for length in dict.fromkeys(lengths):
+        places = [place for place, other in enumerate(lengths) if other == length]
+        for start in range(0, len(places), size):
+            yield places[start : start + size]

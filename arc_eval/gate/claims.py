@@ -4,7 +4,8 @@ A system may have been trained several times: then it has a row for each seed, a
 mean. Two kinds of chance enter. Sampling: the prompts and clips; paired by prompt where a Run has scores
 of clips or the influence of prompts, else taken from both intervals, which are treated as independent and
 the seeds of one system as wholly dependent (both widen the interval). Training: the variance between the
-seeds of a system, pooled over all systems with several, also for those that were trained once.
+seeds of a system, pooled over all systems with several, also for those that were trained once; or, where
+both sides are the same weights used in two ways, the variance of their difference between trainings.
 """
 
 import math
@@ -20,11 +21,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from arc_eval.errors import IncompleteError, SuiteError, suggest
 from arc_eval.gate.comparison import Side
+from arc_eval.gate.trainings import Contrast, between_trainings, within_trainings
+from arc_eval.gate.variance import Variance, together
 from arc_eval.records.measurement import Interval
-from arc_eval.stats import by_prompt
+from arc_eval.stats import MINIMUM_PROMPTS, by_prompt
 
 CLAIMED = Path(__file__).parent / "claimed"
 LEVEL = 0.95
+Outcome = Literal["holds", "does not hold", "not settled", "not measured"]
 GROUPS = 20
 """Groups of a jackknife interval, which says of its own spread what 19 numbers can."""
 
@@ -44,15 +48,7 @@ class Claim(BaseModel):
     margin: float = Field(0.0, ge=0, allow_inf_nan=False)
     """The share of the value of `than` by which `of` may be worse: non-inferiority. 0: it must be better."""
     same_training: bool = False
-    """Whether both are one set of weights, so that training adds no chance to their difference."""
-
-
-@dataclass(frozen=True)
-class Variance:
-    """Of an estimate, and the degrees of freedom with which it is known."""
-
-    value: float
-    freedom: float
+    """Whether both are the same weights, used in two ways; of several trainings, each beside itself."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ class Finding:
 
     claim: str
     metric: str
-    outcome: Literal["holds", "does not hold", "not settled", "not measured"]
+    outcome: Outcome
     reason: str = ""
     of: float | None = None
     than: float | None = None
@@ -71,6 +67,12 @@ class Finding:
     """One-sided: the chance of such an effect if there were none."""
     seeds: tuple[int, int] = (0, 0)
     """Trainings behind each of both sides."""
+    sampling_error: float | None = None
+    """The standard error that prompts and clips alone give the effect."""
+    training_error: float | None = None
+    """The same of the trainings; None where it could not be seen."""
+    remarks: tuple[str, ...] = ()
+    """What the interval rests on, or leaves out."""
 
 
 def load_claims(name: str | Path) -> tuple[Claim, ...]:
@@ -107,42 +109,59 @@ def judge_claims(side: Side, claims: Sequence[Claim]) -> list[Finding]:
 
 
 def _judged(side: Side, claim: Claim, claims: Sequence[Claim]) -> Finding:
+    sign = 1.0 if claim.direction == "higher" else -1.0
     try:
+        if waiting := [stage for stage, state in side.run.stages.items() if state in ("waiting", "running")]:
+            raise IncompleteError(f"{side.name}: not finished ({', '.join(waiting)}); run the suite again")
         ours, theirs = _systems(side, claim.of), _systems(side, claim.than)
-        our_values = [side.measured(name, claim.metric).value for name in ours]
-        their_values = [side.measured(name, claim.metric).value for name in theirs]
         # The margin scales the other side: of - (1 + or - margin) * than.
-        sign = 1.0 if claim.direction == "higher" else -1.0
-        scale = 1 - sign * claim.margin
-        effect = sign * (fmean(our_values) - scale * fmean(their_values))
-        parts = [_sampling(side, claim.metric, ours, theirs, scale)]
-        if not claim.same_training:
-            parts.append(_training(side, claims, claim.metric, len(ours), len(theirs)))
-        error, freedom = _together(parts)
-    except IncompleteError as error_:
-        return Finding(claim.claim, claim.metric, "not measured", str(error_))
+        contrast = Contrast(side, claim.metric, ours, theirs, 1 - sign * claim.margin)
+        effect = sign * contrast.value
+        sampling = _sampling(contrast)
+        if claim.same_training:
+            training = within_trainings(contrast)
+        else:
+            rows = {_found(side, patterns) for other in claims for patterns in (other.of, other.than)}
+            training = between_trainings(contrast, sorted(rows))
+        whole = together([sampling, training.variance] if training.variance else [sampling])
+        if not whole.value:
+            raise IncompleteError(f"{side.name}: neither prompts nor trainings differ, so chance is unknown")
+    except IncompleteError as error:
+        return Finding(claim.claim, claim.metric, "not measured", str(error))
     from scipy.special import stdtr, stdtrit
 
-    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * error
-    interval = Interval(effect - half, effect + half, LEVEL, f"Student's t, {freedom:.1f} degrees of freedom")
-    outcome: Literal["holds", "does not hold", "not settled"] = "not settled"
-    if interval.low > 0 or interval.high < 0:
-        outcome = "holds" if interval.low > 0 else "does not hold"
-    p = float(stdtr(freedom, -effect / error)) if error else float(effect <= 0)
+    error_ = math.sqrt(whole.value)
+    half = float(stdtrit(whole.freedom, (1 + LEVEL) / 2)) * error_
+    method = f"Student's t, {whole.freedom:.1f} degrees of freedom"
+    interval = Interval(effect - half, effect + half, LEVEL, method)
     return Finding(
         claim.claim,
         claim.metric,
-        outcome,
-        of=fmean(our_values),
-        than=fmean(their_values),
+        _outcome(interval),
+        of=fmean(contrast.values(ours)),
+        than=fmean(contrast.values(theirs)),
         effect=effect,
         interval=interval,
-        p=p,
+        p=float(stdtr(whole.freedom, -effect / error_)),
         seeds=(len(ours), len(theirs)),
+        sampling_error=math.sqrt(sampling.value),
+        training_error=math.sqrt(training.variance.value) if training.variance else None,
+        remarks=tuple(filter(None, (training.remark, *_lost(side)))),
     )
 
 
-def _systems(side: Side, patterns: Sequence[str]) -> list[str]:
+def _outcome(interval: Interval) -> Outcome:
+    if interval.low > 0 or interval.high < 0:
+        return "holds" if interval.low > 0 else "does not hold"
+    return "not settled"
+
+
+def _lost(side: Side) -> list[str]:
+    """Stages that came to an end without all that was planned."""
+    return [f"{stage} {state}" for stage, state in side.run.stages.items() if state != "done"]
+
+
+def _systems(side: Side, patterns: Sequence[str]) -> tuple[str, ...]:
     for pattern in patterns:
         if not _found(side, [pattern]):
             names = [system.name for system in side.run.systems]
@@ -150,7 +169,9 @@ def _systems(side: Side, patterns: Sequence[str]) -> list[str]:
     return _found(side, patterns)
 
 
-def _sampling(side: Side, metric: str, ours: Sequence[str], theirs: Sequence[str], scale: float) -> Variance:
+def _sampling(contrast: Contrast) -> Variance:
+    side, metric, scale = contrast.side, contrast.metric, contrast.scale
+    ours, theirs = contrast.ours, contrast.theirs
     a, b = ([found for name in names if (found := _units(side, name, metric))] for names in (ours, theirs))
     if len(a) == len(ours) and len(b) == len(theirs):
         shared = set.intersection(*(set(groups) for groups in (*a, *b)))
@@ -159,7 +180,7 @@ def _sampling(side: Side, metric: str, ours: Sequence[str], theirs: Sequence[str
             - scale * fmean(fmean(groups[prompt]) for groups in b)
             for prompt in sorted(shared)
         ]
-        if len(gaps) > 1:
+        if len(gaps) >= MINIMUM_PROMPTS:
             return Variance(variance(gaps) / len(gaps), len(gaps) - 1)
     errors = [fmean(_error(side, name, metric) for name in names) for names in (ours, theirs)]
     return Variance(errors[0] ** 2 + (scale * errors[1]) ** 2, GROUPS - 1)
@@ -179,34 +200,11 @@ def _error(side: Side, name: str, metric: str) -> float:
     measured = side.measured(name, metric)
     if measured.interval is None:
         raise IncompleteError(f"{side.name}: {metric} of {name} has no interval: {measured.no_interval}")
-    half = (measured.interval.high - measured.interval.low) / 2
+    # The longer side: the other may have been cut at the end of the metric's range.
+    half = max(measured.interval.high - measured.value, measured.value - measured.interval.low)
     return half / float(stdtrit(GROUPS - 1, (1 + measured.interval.level) / 2))
 
 
-def _training(side: Side, claims: Sequence[Claim], metric: str, ours: int, theirs: int) -> Variance:
-    """Of the difference, from the spread between seeds pooled over every system that has several."""
-    groups = {patterns for claim in claims for patterns in (claim.of, claim.than)}
-    values = []
-    for names in {tuple(_found(side, patterns)) for patterns in groups}:
-        results = [side.measured(name, metric).value for name in names]
-        if len(results) > 1:
-            values.append(results)
-    freedom = sum(len(found) - 1 for found in values)
-    if not freedom:
-        raise IncompleteError(
-            f"{side.name}: no system was trained with several seeds, so the chance of a training is unknown"
-        )
-    spread = sum((len(found) - 1) * variance(found) for found in values) / freedom
-    return Variance(spread * (1 / ours + 1 / theirs), freedom)
-
-
-def _found(side: Side, patterns: Sequence[str]) -> list[str]:
-    names = [system.name for system in side.run.systems]
-    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
-
-
-def _together(parts: Sequence[Variance]) -> tuple[float, float]:
-    """Standard error and degrees of freedom of a sum of variances (Welch 1947, Satterthwaite 1946)."""
-    total = math.fsum(part.value for part in parts)
-    spent = math.fsum(part.value**2 / part.freedom for part in parts)
-    return math.sqrt(total), total**2 / spent if spent else max(part.freedom for part in parts)
+def _found(side: Side, patterns: Sequence[str]) -> tuple[str, ...]:
+    names = (system.name for system in side.run.systems)
+    return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))

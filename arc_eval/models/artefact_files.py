@@ -7,13 +7,19 @@ from arc_eval.errors import CheckpointError
 from arc_eval.models.artefacts import Artefact
 from arc_eval.models.hub import cached_file, cached_folder, hub_file, hub_folder
 from arc_eval.models.integrity import Checked, check
+from arc_eval.models.release import cached_release, released
 
 
 def fetch(artefact: Artefact) -> Mapping[str, Path]:
-    """Its files by name, downloaded where the cache lacks them. Raises CheckpointError like `hub_file`."""
+    """Its files by name, downloaded where the cache lacks them.
+
+    Raises CheckpointError like `hub_file` and `released`.
+    """
     if artefact.patterns:
         return _matching(hub_folder(artefact.repo, artefact.patterns, artefact.revision), artefact)
     needed = [file.name for file in artefact.files if not file.optional]
+    if artefact.release:
+        return {name: released(artefact.release, artefact.file(name)) for name in needed}
     return {name: hub_file(artefact.repo, name, artefact.revision) for name in needed}
 
 
@@ -25,7 +31,7 @@ def cached(artefact: Artefact) -> Mapping[str, Path | None]:
     if artefact.patterns:
         folder = cached_folder(artefact.repo, artefact.patterns, artefact.revision)
         return _matching(folder, artefact) if folder else {}
-    found = {file.name: cached_file(artefact.repo, file.name, artefact.revision) for file in artefact.files}
+    found = {file.name: _cached(artefact, file.name) for file in artefact.files}
     return {
         name: path for name, path in found.items() if path is not None or not artefact.file(name).optional
     }
@@ -42,6 +48,10 @@ def checked(artefact: Artefact, name: str, path: Path) -> Checked:
         return check(path, artefact.file(name))
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _cached(artefact: Artefact, name: str) -> Path | None:
+    return cached_release(name) if artefact.release else cached_file(artefact.repo, name, artefact.revision)
 
 
 def _matching(folder: Path, artefact: Artefact) -> dict[str, Path]:

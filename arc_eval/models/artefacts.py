@@ -35,12 +35,23 @@ class File(Part):
     """Another form of the same weights: checked where it lies in the cache, never fetched."""
 
 
+class Release(Part):
+    """Files on a plain web server, such as the assets of a release on GitHub."""
+
+    base: Annotated[str, Field(pattern="^https://.*[^/]$")]
+    """Each file's address is this, a slash and its name."""
+    page: str
+
+
 class Artefact(Part):
     """A model or encoder as its makers publish it: named files, and whatever matches the patterns."""
 
     what: str
-    repo: str
+    repo: str = ""
+    """Of the Hugging Face hub, owner/name; empty for files that lie elsewhere."""
     revision: str | None = None
+    release: Release | None = None
+    """Where the files lie, if not in a repository of the hub."""
     licence: Licence
     gated: bool
     needed_by: tuple[str, ...]
@@ -53,7 +64,7 @@ class Artefact(Part):
     @property
     def page(self) -> str:
         """Where its makers describe it and its licence is accepted."""
-        return f"{HUB}/{self.repo}"
+        return self.release.page if self.release else f"{HUB}/{self.repo}"
 
     def has(self, name: str) -> bool:
         """Whether a file belongs to it. Without patterns, only those it names."""
@@ -73,6 +84,10 @@ class _Catalogue(Part):
         for name, artefact in self.artefacts.items():
             if not artefact.files and not artefact.patterns:
                 raise ValueError(f"{name}: neither files nor patterns")
+            if bool(artefact.repo) == bool(artefact.release):
+                raise ValueError(f"{name}: its files lie in a repository or in a release: one of the two")
+            if artefact.release and artefact.patterns:
+                raise ValueError(f"{name}: what a release has beside its named files cannot be asked")
             if unknown := set(artefact.needs) - set(self.artefacts):
                 raise ValueError(
                     f"{name}: needs {', '.join(sorted(unknown))}, which the catalogue does not have"

@@ -30,6 +30,17 @@ class OneDnnLinear(nn.Linear):
         return out
 
 
+def linear_gelu(layer: nn.Linear, x: Tensor) -> Tensor:
+    """gelu(layer(x)), the exact form; a `OneDnnLinear` without gradients does both in one pass."""
+    rows = x.numel() // max(1, layer.in_features)
+    fused = type(layer) is OneDnnLinear and not torch.is_grad_enabled()
+    if not fused or rows * layer.weight.numel() < WORTH or not _plain(x, layer.weight):
+        return nn.functional.gelu(layer(x))
+    flat = x.reshape(rows, -1)
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(flat, layer.weight, layer.bias, "gelu", [], "none")
+    return out.view(*x.shape[:-1], layer.out_features)
+
+
 @torch.library.custom_op("arc_eval::product", mutates_args=(), device_types="cpu")
 def _product(
     rows: Tensor,  # float32[row, input]

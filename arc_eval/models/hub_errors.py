@@ -120,7 +120,7 @@ def _gated(error: Any, asked: Asked) -> str:
 
 
 def _no_repository(error: Any, asked: Asked) -> str:
-    near = suggest(asked.repo, {known.repo for known in catalogue().values()})
+    near = suggest(asked.repo, {known.repo for known in catalogue().values() if known.repo})
     return f"there is no such repository, or it is private; {near}. For a private one {LOGIN}"
 
 

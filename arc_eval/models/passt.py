@@ -1,133 +1,189 @@
-"""PaSST, the audio transformer of KL-passt: architecture passt_s_swa_p16_128_ap476, names as released.
+"""PaSST: a vision transformer that reads 10 s of mel spectrogram and names what is heard in it.
 
-Patches of 16 by 16 every 10 points of a mel spectrogram, a place in time and one in frequency added to
-each, two tokens before them, twelve blocks. Source: Koutini et al. 2022; hear21passt 0.0.26.
+`passt_s_swa_p16_128_ap476` of arXiv 2110.05069: patches of 16 x 16 every 10 bands and frames, two tokens
+in front of them (`cls`, `dist`), twelve pre-norm blocks. Attribute names are the official state-dict keys.
+The result is the official one to rounding; the last block works for the two tokens alone, as nothing
+reads the others.
 """
 
+from dataclasses import dataclass
+from typing import cast
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-SAMPLE_RATE = 32000
-WINDOW = 320000
-CLASSES, WIDTH, HEADS, DEPTH = 527, 768, 12, 12
-N_FFT, HOP, BANDS, HIGHEST = 1024, 320, 128, 15000.0
+from arc_eval.models.fast_linear import linear_gelu
+from arc_eval.models.passt_mel import BANDS
+
+PATCH, STRIDE = 16, 10
+FRAMES = 1000
+"""Of 10 s; the positions reach no further."""
+LEADING = 2
+"""Tokens before the patches: `cls` and `dist`."""
+HEAD = 64
+"""Channels of an attention head."""
 
 
-class MelFrontEnd(nn.Module):
-    """float32[clip, time] at 32 kHz to float32[clip, 1, 128, frame]."""
+def places(length: int) -> int:
+    """How many patches fit on an axis."""
+    return (length - PATCH) // STRIDE + 1 if length >= PATCH else 0
 
-    def __init__(self) -> None:
+
+@dataclass(frozen=True)
+class PasstConfig:
+    """Sizes; the defaults are the official ones."""
+
+    width: int = 768
+    depth: int = 12
+    classes: int = 527
+
+    @property
+    def heads(self) -> int:
+        """Attention heads of a block."""
+        return self.width // HEAD
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the network makes of each window."""
+
+    logits: Tensor
+    """float[clip, class]"""
+    features: Tensor
+    """float[clip, width]: the mean of the two leading tokens."""
+
+
+class Patches(nn.Module):
+    """Overlapping squares of the spectrogram, each a token."""
+
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.window: Tensor
-        self.bands: Tensor
-        self.register_buffer("window", torch.hann_window(800, periodic=False), persistent=False)
-        self.register_buffer("bands", kaldi_bands().float(), persistent=False)
+        self.proj = nn.Conv2d(1, width, PATCH, STRIDE)
 
-    def forward(self, samples: Tensor) -> Tensor:
-        """In float32."""
-        emphasised = samples[:, 1:] - 0.97 * samples[:, :-1]
-        spectrum = torch.stft(
-            emphasised, N_FFT, HOP, win_length=800, window=self.window, center=True, return_complex=True
-        )
-        power = spectrum.real.square() + spectrum.imag.square()
-        mel: Tensor = self.bands @ power
-        return (((mel + 1e-5).log() + 4.5) / 5).unsqueeze(1)
-
-
-def kaldi_bands() -> Tensor:
-    """float64[128, 513]: triangles in mel = 1127 ln(1 + f / 700), none normalised; the last bin unused."""
-    mel = 1127 * torch.log1p(torch.arange(N_FFT // 2, dtype=torch.float64) * SAMPLE_RATE / N_FFT / 700)
-    width = 1127 * torch.log1p(torch.tensor(HIGHEST / 700, dtype=torch.float64)) / (BANDS + 1)
-    left = width * torch.arange(BANDS, dtype=torch.float64)[:, None]
-    triangles = torch.minimum((mel - left) / width, (left + 2 * width - mel) / width).clamp(min=0)
-    return F.pad(triangles, (0, 1))
+    def forward(self, mel: Tensor) -> Tensor:
+        """float[clip, mel, frame] to float[clip, row, column, width]; rows of frequency, columns of time."""
+        squares = mel.unfold(1, PATCH, STRIDE).unfold(2, PATCH, STRIDE).flatten(3)
+        # As a matrix product: a convolution would round to 10 bits on CUDA.
+        return F.linear(squares, self.proj.weight.flatten(1), self.proj.bias)
 
 
 class Attention(nn.Module):
-    """Every token looks at every token; only the first `kept` say what they saw."""
+    """Every token reads every token."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.qkv = nn.Linear(WIDTH, 3 * WIDTH)
-        self.proj = nn.Linear(WIDTH, WIDTH)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, kept: int | None = None) -> Tensor:
-        q, k, v = self.qkv(x).view(*x.shape[:2], 3, HEADS, -1).permute(2, 0, 3, 1, 4)
-        seen = F.scaled_dot_product_attention(q[:, :, :kept], k, v)
-        out: Tensor = self.proj(seen.transpose(1, 2).flatten(2))
+    def forward(self, x: Tensor) -> Tensor:
+        """float[clip, token, width] to the same."""
+        query, key, value = (
+            self.qkv(x.to(self.qkv.weight.dtype)).unflatten(-1, (3, -1, HEAD)).permute(2, 0, 3, 1, 4)
+        )
+        read = F.scaled_dot_product_attention(query, key, value)
+        out: Tensor = self.proj(read.transpose(1, 2).flatten(2))
+        return out
+
+    def of_first(
+        self,
+        x: Tensor,  # float[clip, token, width]
+        kept: int,
+    ) -> Tensor:
+        """float[clip, kept, width]: what the first tokens read, without keys and values of the others.
+
+        q . (K x) is (K' q) . x, and a mean of V x is V of a mean of x. The keys' bias adds the same to all
+        scores of a query, which the softmax takes away.
+        """
+        x = x.to(self.qkv.weight.dtype)
+        ask, answer, tell = self.qkv.weight.view(3, -1, HEAD, x.shape[-1])
+        bias = self.qkv.bias.view(3, -1, HEAD)
+        query = torch.einsum("btw,hcw->bhtc", x[:, :kept], ask) + bias[0, :, None]
+        scores = torch.einsum("bhtc,hcw,bsw->bhts", query * HEAD**-0.5, answer, x)
+        mixed = torch.einsum("bhts,bsw->bhtw", scores.softmax(-1), x)
+        read = torch.einsum("bhtw,hcw->bthc", mixed, tell) + bias[2]
+        out: Tensor = self.proj(read.flatten(2))
         return out
 
 
-class Mlp(nn.Module):
-    """Two linear layers, four times as wide between."""
+class FeedForward(nn.Module):
+    """Four times as wide inside."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(WIDTH, 4 * WIDTH)
-        self.fc2 = nn.Linear(4 * WIDTH, WIDTH)
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        out: Tensor = self.fc2(linear_gelu(self.fc1, x.to(self.fc1.weight.dtype)))
         return out
 
 
 class Block(nn.Module):
-    """Attention and two layers, each added to what it read."""
+    """Attention and feed-forward; each reads a normed copy and adds to the stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(WIDTH, eps=1e-6)
-        self.attn = Attention()
-        self.norm2 = nn.LayerNorm(WIDTH, eps=1e-6)
-        self.mlp = Mlp()
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.attn = Attention(width)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = FeedForward(width)
 
-    def forward(self, x: Tensor, kept: int | None = None) -> Tensor:
-        x = x[:, :kept] + self.attn(self.norm1(x), kept)
-        out: Tensor = x + self.mlp(self.norm2(x))
-        return out
+    def forward(self, x: Tensor) -> Tensor:
+        """float[clip, token, width] to the same."""
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
 
-
-class PatchEmbed(nn.Module):
-    """Patches to tokens."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(1, WIDTH, 16, stride=10)
-
-    def forward(self, mel: Tensor) -> Tensor:
-        out: Tensor = self.proj(mel)
-        return out
+    def of_first(self, x: Tensor, kept: int) -> Tensor:
+        """float[clip, kept, width]: the first tokens of what `forward` gives."""
+        x = x[:, :kept] + self.attn.of_first(self.norm1(x), kept)
+        return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
 
 
 class Passt(nn.Module):
-    """float32[clip, 1, 128, frame] (1000 frames at most) to logits float32[clip, 527] and features."""
+    """Mel spectrograms of up to 10 s to logits and features."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: PasstConfig) -> None:
         super().__init__()
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, WIDTH))
-        self.dist_token = nn.Parameter(torch.zeros(1, 1, WIDTH))
-        self.new_pos_embed = nn.Parameter(torch.zeros(1, 2, WIDTH))
-        self.freq_new_pos_embed = nn.Parameter(torch.zeros(1, WIDTH, 12, 1))
-        self.time_new_pos_embed = nn.Parameter(torch.zeros(1, WIDTH, 1, 99))
-        self.patch_embed = PatchEmbed()
-        self.blocks = nn.ModuleList(Block() for _ in range(DEPTH))
-        self.norm = nn.LayerNorm(WIDTH, eps=1e-6)
-        self.head = nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, CLASSES))
-        self.head_dist = nn.Linear(WIDTH, CLASSES)  # in the released file, read by nobody
+        self.config = config
+        width = config.width
+        self.patch_embed = Patches(width)
+        self.cls_token = nn.Parameter(torch.empty(1, 1, width))
+        self.dist_token = nn.Parameter(torch.empty(1, 1, width))
+        self.new_pos_embed = nn.Parameter(torch.empty(1, LEADING, width))
+        self.freq_new_pos_embed = nn.Parameter(torch.empty(1, width, places(BANDS), 1))
+        self.time_new_pos_embed = nn.Parameter(torch.empty(1, width, 1, places(FRAMES)))
+        self.blocks = nn.ModuleList(Block(width) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.classes))
+        self.head_dist = nn.Linear(width, config.classes)  # in every checkpoint, read by nothing
 
-    def features(self, mel: Tensor) -> Tensor:
-        """float32[clip, 768]: the mean of the two tokens."""
-        patches = self.patch_embed(mel)
-        patches = patches + self.freq_new_pos_embed + self.time_new_pos_embed[..., : patches.shape[-1]]
-        tokens = torch.cat([self.cls_token, self.dist_token], 1) + self.new_pos_embed
-        x = torch.cat([tokens.expand(len(mel), -1, -1), patches.flatten(2).transpose(1, 2)], 1)
+    def compute_in(self, dtype: torch.dtype) -> "Passt":
+        """Itself, with the products of its blocks in `dtype`; norms, stream and heads stay as they are."""
+        for module in self.blocks.modules():
+            if isinstance(module, nn.Linear):
+                module.to(dtype)
+        return self
+
+    def forward(self, mel: Tensor) -> Heard:
+        """mel: float[clip, mel, frame], 16 to 1009 frames."""
+        x = self.tokens(mel)
         for block in self.blocks[:-1]:
             x = block(x)
-        # Nobody reads what the last block says of the patches.
-        return torch.as_tensor(self.norm(self.blocks[-1](x, kept=2)).mean(1))
+        x = self.norm(cast(Block, self.blocks[-1]).of_first(x, LEADING))
+        features = x.mean(1)
+        return Heard(self.head(features), features)
 
-    def forward(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and features."""
-        features = self.features(mel)
-        return self.head(features), features
+    def tokens(self, mel: Tensor) -> Tensor:
+        """float[clip, token, width]: both leading tokens, then the patches, frequency by frequency.
+
+        Raises ValueError for more or fewer frames than the positions know.
+        """
+        columns = places(mel.shape[-1])
+        if not 0 < columns <= places(FRAMES):
+            raise ValueError(f"PaSST reads {PATCH} to {FRAMES + STRIDE - 1} frames, not {mel.shape[-1]}")
+        patches = self.patch_embed(mel)
+        patches = patches + self.time_new_pos_embed[..., :columns].permute(0, 2, 3, 1)
+        patches = patches + self.freq_new_pos_embed.permute(0, 2, 3, 1)
+        leading = torch.cat([self.cls_token, self.dist_token], 1) + self.new_pos_embed
+        return torch.cat([leading.expand(len(mel), -1, -1), patches.flatten(1, 2)], 1)

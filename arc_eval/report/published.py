@@ -56,8 +56,8 @@ class PublishedRow(_Data):
 
     def matches(self, entry: Entry) -> bool:
         """Whether the system has the row's steps and weights that one of its patterns names."""
-        weights, steps = entry.settings.get("weights", ""), entry.settings.get("steps")
-        return steps == str(self.steps) and any(fnmatchcase(weights, pattern) for pattern in self.weights)
+        named = any(fnmatchcase(entry.weights, pattern) for pattern in self.weights)
+        return named and entry.settings.get("steps") == str(self.steps)
 
 
 class Publication(_Data):

@@ -51,8 +51,13 @@ class Entry:
     @property
     def family(self) -> str:
         """What variants of one model share: their weights, or the name of a system that has none."""
-        weights = self.settings.get("weights", "").rstrip("/")
-        return weights.rsplit("/", 1)[-1] or self.system.name
+        return self.weights.rsplit("/", 1)[-1] or self.system.name
+
+    @property
+    def weights(self) -> str:
+        """Where the weights came from, a training's by its folder; nothing for a system without."""
+        # `arc-eval train` writes FOLDER/model, and every training's last word would be "model".
+        return self.settings.get("weights", "").rstrip("/").removesuffix("/model")
 
 
 def read_sources(folders: Sequence[Path]) -> tuple[Source, ...]:

@@ -41,7 +41,8 @@ def known(content: bytes) -> File:
 @pytest.mark.parametrize("name", catalogue())
 def test_every_artefact_says_where_it_comes_from_and_under_which_licence(name: str):
     entry = artefact(name)
-    assert entry.repo.count("/") == 1 and entry.page.endswith(entry.repo)
+    assert entry.release or (entry.repo.count("/") == 1 and entry.page.endswith(entry.repo))
+    assert entry.page.startswith("https://")
     assert entry.licence.name and entry.licence.url.startswith("https://")
     assert all(known in catalogue() for known in entry.needs)
 

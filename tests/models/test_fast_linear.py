@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from arc_eval.models.fast_linear import WORTH, OneDnnLinear, available, through_onednn
+from arc_eval.models.fast_linear import WORTH, OneDnnLinear, available, linear_gelu, through_onednn
 
 ROWS, INPUTS, OUTPUTS = 64, 256, 768
 needs_onednn = pytest.mark.skipif(not available(), reason="this PyTorch has no oneDNN")
@@ -168,3 +168,18 @@ def test_the_operator_is_sound_for_autograd_and_for_the_compiler():
     torch.library.opcheck(product, inputs)
     torch.library.opcheck(product, [*inputs[:2], None])
     torch.library.opcheck(product, [noise(5, 6).t(), noise(5, 4, seed=2).t(), None])
+
+
+@needs_onednn
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_layer_and_its_gelu_in_one_equal_both_in_turn(bias: bool):
+    plain, fast = pair(bias)
+    x = noise(2, ROWS, INPUTS)
+    with torch.no_grad():
+        assert relative(linear_gelu(fast, x), nn.functional.gelu(plain(x))) < 1e-6
+        assert linear_gelu(fast, x[:0]).shape == (0, ROWS, OUTPUTS)
+        assert linear_gelu(plain, x).equal(nn.functional.gelu(plain(x)))
+    x.requires_grad_()
+    (found,) = torch.autograd.grad(linear_gelu(fast, x).sum(), x)
+    (wanted,) = torch.autograd.grad(nn.functional.gelu(plain(x)).sum(), x)
+    assert relative(found, wanted) < 1e-5

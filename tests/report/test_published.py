@@ -6,6 +6,7 @@ import pytest
 
 from arc_eval.report.published import beside_published, publication
 from arc_eval.report.source import entries, read_sources
+from arc_eval.suite import load_suite
 from tests.run_folders import write_run
 
 SYSTEMS = ("recordings", "reference-8", "distilled-8", "arc-8", "arc-4")
@@ -50,3 +51,36 @@ def test_a_metric_of_the_same_protocol_on_the_same_prompts_has_its_own_block(tmp
     (run / "run.json").write_text(json.dumps(data))
     groups = dict(beside_published(publication("paper_table1"), entries(read_sources([run]))).groups())
     assert "Measured here, same protocol" not in groups
+
+
+PLACES = {
+    "Pre-trained RF, 50 steps (reference-50)",
+    "Pre-trained RF, 8 steps (reference-8)",
+    "RF + Presto, 8 steps (distilled-8)",
+    "RF + ARC, 8 steps (arc-8)",
+    "RF + ARC, 8 steps (arc-seed-1-8)",
+    "RF + ARC, 8 steps (arc-seed-2-8)",
+    "RF + ARC, 4 steps (arc-4)",
+    "RF + ARC, 1 step (arc-1)",
+    "ARC without L_C (L_R only), 8 steps (arc-no-contrastive-8)",
+    "L_LS + L_C (least squares instead of L_R), 8 steps (arc-least-squares-8)",
+}
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_every_row_of_the_ablations_stands_in_its_place_in_the_paper(tmp_path, trained):
+    """The package's own weights, or those of trainings, each of which lies in a folder `model`."""
+    run = write_run(tmp_path / "run", audio=False, systems=("recordings", "reference-8"))
+    data = json.loads((run / "run.json").read_text())
+    recordings, generator = data["systems"]
+    made = {name: settings.data() for name, settings in load_suite("ablations").generators.items()}
+    for settings in made.values():
+        if trained and settings["weights"].startswith("tiny/"):
+            settings["weights"] = f"training-runs/{settings['weights'].removeprefix('tiny/')}/model"
+    systems = [{**generator, "name": name, "settings": settings} for name, settings in made.items()]
+    (run / "run.json").write_text(json.dumps({**data, "systems": [recordings, *systems]}))
+    found = entries(read_sources([run]))
+    table = beside_published(publication("paper_table1"), found)
+    assert {row.title for row in table.rows if row.title.endswith(")")} == PLACES
+    assert [row.title for row in table.rows if not row.cells[0].text] == ["recordings"]
+    assert len({entry.family for entry in found}) == len({s["weights"] for s in made.values()}) + 1
