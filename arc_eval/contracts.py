@@ -115,6 +115,25 @@ class Extractor(Protocol):
 
 
 @runtime_checkable
+class Hearing(Protocol):
+    """An extractor in two steps: clips are prepared on the CPU while its network is at the clips before.
+
+    `embed` is `rows` of what was heard.
+    """
+
+    def hear(self, samples: Tensor, sample_rate: int) -> Tensor:
+        """What the network reads of float32[channel, time]; several threads may ask at once.
+
+        Raises AudioError if the clip cannot be described.
+        """
+        ...
+
+    def rows(self, heard: Sequence[Tensor]) -> list[Tensor]:
+        """Per clip, float32[row, feature]. The batch decides nothing."""
+        ...
+
+
+@runtime_checkable
 class TextExtractor(Protocol):
     """An extractor that places captions in the same space as clips."""
 

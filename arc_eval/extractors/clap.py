@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from arc_eval import contracts
 from arc_eval.dsp import resample, samples_digest, to_channels
 from arc_eval.errors import CheckpointError
+from arc_eval.extractors.alike import alike
 from arc_eval.extractors.captions import Tokens, byte_tokens, roberta_tokens
 from arc_eval.extractors.loudness import peak_normalised
 from arc_eval.models.fast_linear import through_onednn
@@ -35,6 +36,9 @@ from arc_eval.records.audio import AudioBatch
 from arc_eval.seeding import hashed_seed
 from arc_eval.store import file_digest
 
+ON_CPU, TOGETHER = 1, 32
+"""Clips at a time: on a CPU more of them leave its cache."""
+
 
 class Settings(contracts.Settings):
     """`{kind: clap, weights: 630k-audioset-fusion-best.pt}`; by default as stable-audio-metrics."""
@@ -46,8 +50,8 @@ class Settings(contracts.Settings):
     peak: float | None = Field(-1.0, le=0)
     """dBFS; None: as loud as it is."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    batch: int = Field(8, ge=1)
-    """Clips at a time; changes nothing but memory and speed."""
+    batch: int | None = Field(None, ge=1)
+    """Clips at a time; changes nothing but memory and speed. By default what suits the device."""
     device: str = "cpu"
 
     def build(self) -> "ClapExtractor":
@@ -67,20 +71,31 @@ class ClapExtractor:
 
     def __init__(self, settings: Settings, network: LaionClap, digest: str, tokens: Tokens) -> None:
         self._settings, self._digest, self._tokens = settings, digest, tokens
+        self._batch = settings.batch or (ON_CPU if settings.device == "cpu" else TOGETHER)
         self._fusion = network.config.fusion
         self._front_end = MelFrontEnd(self._fusion)
         self._network = network.to(settings.device, getattr(torch, settings.precision))
         through_onednn(self._network)
 
-    @torch.inference_mode()
     def embed(self, audio: AudioBatch) -> list[Tensor]:
         """Per clip, unit float32[1, 512]."""
-        heard = [self._mels(self._heard(clip, audio.sample_rate)) for clip in audio]
-        rows = []
-        for start in range(0, len(heard), self._settings.batch):
-            mels, longer = zip(*heard[start : start + self._settings.batch], strict=True)
-            rows.append(self._network.embed_audio(self._placed(torch.stack(mels)), torch.tensor(longer)))
-        return list(torch.cat(rows).float().cpu()[:, None])
+        return self.rows([self.hear(clip, audio.sample_rate) for clip in audio])
+
+    @torch.inference_mode()
+    def hear(self, samples: Tensor, sample_rate: int) -> Tensor:
+        """float32[1 or 4, 1001, 64] in decibels: the whole, and with fusion three crops of a longer clip."""
+        return self._mels(self._levelled(samples, sample_rate))
+
+    @torch.inference_mode()
+    def rows(self, heard: Sequence[Tensor]) -> list[Tensor]:
+        """Per clip, unit float32[1, 512]."""
+        rows: dict[int, Tensor] = {}
+        for group in alike([len(mels) for mels in heard], self._batch):
+            mels = torch.stack([heard[place] for place in group])
+            longer = torch.full((len(group),), mels.shape[1] > 1)
+            found = self._network.embed_audio(self._placed(mels), longer).float().cpu()
+            rows |= dict(zip(group, found[:, None], strict=True))
+        return [rows[place] for place in range(len(heard))]
 
     @torch.inference_mode()
     def embed_text(self, texts: Sequence[str]) -> Tensor:
@@ -108,28 +123,28 @@ class ClapExtractor:
             "precision": s.precision,
         }
 
-    def _heard(self, clip: Tensor, rate: int) -> Tensor:
+    def _levelled(self, clip: Tensor, rate: int) -> Tensor:
         """float32[time] at 48 kHz."""
         samples = resample(to_channels(clip, 1), rate, SAMPLE_RATE)
         samples = samples if self._settings.peak is None else peak_normalised(samples, self._settings.peak)
         return ((samples.clamp(-1, 1) * 32767).trunc() / 32767)[0]
 
-    def _mels(self, samples: Tensor) -> tuple[Tensor, bool]:
-        """float32[1 or 4, 1001, 64], and whether the last three are crops of a longer clip."""
+    def _mels(self, samples: Tensor) -> Tensor:
+        """float32[1 or 4, 1001, 64]."""
         if len(samples) <= LONGEST:
             repeated = samples.repeat(LONGEST // len(samples))
-            return self._front_end(F.pad(repeated, (0, LONGEST - len(repeated)))[None]), False
+            return self._front_end(F.pad(repeated, (0, LONGEST - len(repeated)))[None])
         seed = hashed_seed("clap", samples_digest(samples[None], SAMPLE_RATE))
         stream = torch.Generator().manual_seed(seed)
         if not self._fusion:
             start = _drawn(range(len(samples) - LONGEST + 1), stream)
-            return self._front_end(samples[None, start : start + LONGEST]), False
+            return self._front_end(samples[None, start : start + LONGEST])
         mel = self._front_end(samples[None])[0]
         if len(mel) == FRAMES:
-            return mel[None], False
+            return mel[None]
         whole = F.interpolate(mel[None, None], (FRAMES, mel.shape[1]), mode="bilinear")[0]
         starts = [_drawn(part, stream) for part in thirds(len(mel) - FRAMES + 1)]
-        return torch.cat([whole, *(mel[None, start : start + FRAMES] for start in starts)]), True
+        return torch.cat([whole, *(mel[None, start : start + FRAMES] for start in starts)])
 
     def _placed(self, mels: Tensor) -> Tensor:
         return mels.to(self._settings.device, getattr(torch, self._settings.precision))

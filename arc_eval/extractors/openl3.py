@@ -6,7 +6,7 @@ right's.
 Source: stable-audio-metrics (openl3 0.4.2, kapre front end, resampy 0.2.2).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,9 @@ from arc_eval.models.openl3 import REPRESENTATIONS, SAMPLE_RATE, WINDOW, FoldedO
 from arc_eval.models.openl3_weights import load_openl3, random_openl3
 from arc_eval.records.audio import AudioBatch
 from arc_eval.store import file_digest
+
+ON_CPU, TOGETHER = 1, 64
+"""Windows at a time: on a CPU the maps of more than one leave its cache."""
 
 
 class Settings(contracts.Settings):
@@ -44,8 +47,8 @@ class Settings(contracts.Settings):
     resampler: Literal["resampy", "soxr"] = "resampy"
     """To 48 kHz: `resampy` for published numbers, `soxr` for speed."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    batch: int = Field(8, ge=1)
-    """Windows at a time; changes nothing but memory and speed."""
+    batch: int | None = Field(None, ge=1)
+    """Windows at a time; changes nothing but memory and speed. By default what suits the device."""
     device: str = "cpu"
 
     def build(self) -> "OpenL3Extractor":
@@ -69,23 +72,31 @@ class OpenL3Extractor:
 
     def __init__(self, settings: Settings, network: OpenL3, digest: str) -> None:
         self._settings, self._digest = settings, digest
+        self._batch = settings.batch or (ON_CPU if settings.device == "cpu" else TOGETHER)
         self._front_end = FrontEnd(settings.representation)
         self._network = FoldedOpenL3(network).to(settings.device, getattr(torch, settings.precision))
 
-    @torch.inference_mode()
     def embed(self, audio: AudioBatch) -> list[Tensor]:
         """Per clip, float32[window, channels * size]."""
+        return self.rows([self.hear(clip, audio.sample_rate) for clip in audio])
+
+    @torch.inference_mode()
+    def hear(self, samples: Tensor, sample_rate: int) -> Tensor:
+        """float32[channel, window, band, frame] of the channels that differ: spectrograms in decibels."""
         s = self._settings
-        heard = [self._heard(clip, audio.sample_rate) for clip in audio]
-        windows = [[framed(channel, s.hop, s.centred) for channel in clip] for clip in heard]
-        rows = self._rows(torch.cat([part for clip in windows for part in clip]))
-        found, place = [], 0
-        for clip in windows:
-            own = rows[place : place + len(clip) * len(clip[0])].view(len(clip), -1, rows.shape[1])
-            place += len(clip) * len(clip[0])
-            # One channel heard once stands for two equal ones.
-            found.append(torch.cat([own[0], own[-1]], 1) if s.channels == 2 else own[0])
-        return found
+        channels = self._channels(samples, sample_rate)
+        windows = torch.stack([framed(channel, s.hop, s.centred) for channel in channels])
+        return self._front_end(windows.flatten(0, 1)).view(*windows.shape[:2], *self._front_end.shape)
+
+    @torch.inference_mode()
+    def rows(self, heard: Sequence[Tensor]) -> list[Tensor]:
+        """Per clip, float32[window, channels * size]."""
+        both = self._settings.channels == 2
+        windows = torch.cat([clip.flatten(0, 1) for clip in heard])[:, None]
+        rows = self._through(windows).split([clip.shape[0] * clip.shape[1] for clip in heard])
+        channels = [own.unflatten(0, clip.shape[:2]) for own, clip in zip(rows, heard, strict=True)]
+        # One channel heard once stands for two equal ones.
+        return [torch.cat([own[0], own[-1]], 1) if both else own[0] for own in channels]
 
     def fingerprint(self) -> Mapping[str, str]:
         """Everything that decides a row."""
@@ -103,7 +114,7 @@ class OpenL3Extractor:
             "precision": s.precision,
         }
 
-    def _heard(self, clip: Tensor, rate: int) -> list[Tensor]:
+    def _channels(self, clip: Tensor, rate: int) -> list[Tensor]:
         """The channels that differ, float32[time] at 48 kHz each."""
         s = self._settings
         samples = clip if s.peak is None else peak_normalised(clip, s.peak)
@@ -113,11 +124,11 @@ class OpenL3Extractor:
             return list(resample(samples, s.rate or rate, SAMPLE_RATE))
         return [resampy.kaiser_best(channel, s.rate or rate, SAMPLE_RATE) for channel in samples]
 
-    def _rows(self, windows: Tensor) -> Tensor:
-        dtype = getattr(torch, self._settings.precision)
-        parts = torch.split(windows, self._settings.batch)
-        spectrograms = (self._front_end(part).to(self._settings.device, dtype) for part in parts)
-        return torch.cat([self._network(part).float().cpu() for part in spectrograms])
+    def _through(self, windows: Tensor) -> Tensor:
+        """float32[window, size]."""
+        device, dtype = self._settings.device, getattr(torch, self._settings.precision)
+        parts = windows.split(self._batch)
+        return torch.cat([self._network(part.to(device, dtype)).float().cpu() for part in parts])
 
 
 def framed(samples: Tensor, hop: float, centred: bool) -> Tensor:

@@ -5,7 +5,7 @@ rows are averaged before any softmax. Two things differ from the original: digit
 it is, where the original's gain turns it into NaN; and windows go through the network together.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from arc_eval import contracts
 from arc_eval.dsp import to_channels
 from arc_eval.errors import AudioError
+from arc_eval.extractors.alike import alike
 from arc_eval.extractors.loudness import peak_normalised
 from arc_eval.models.audioset import audioset_labels
 from arc_eval.models.fast_linear import through_onednn
@@ -67,22 +68,30 @@ class PasstExtractor:
         self.mel = PasstMel().to(self.device)
         self.batch = settings.batch or (1 if on_cpu else TOGETHER)
 
-    @torch.inference_mode()
     def embed(self, audio: AudioBatch) -> list[Tensor]:
         """Per clip, float32[1, 527 classes], or float32[1, 768] of features.
 
         Raises AudioError for another sample rate, and for a clip that is too short or not finite.
         """
-        if audio.sample_rate != SAMPLE_RATE:
-            raise AudioError(f"PaSST hears {SAMPLE_RATE} Hz, not {audio.sample_rate} Hz")
-        cut = [windows(_levelled(clip)) for clip in audio]
-        rows = self._rows([window for clip in cut for window in clip])
-        return [each.mean(0, keepdim=True) for each in torch.split(rows, [len(clip) for clip in cut])]
+        return self.rows([self.hear(clip, audio.sample_rate) for clip in audio])
 
-    def _rows(self, heard: Sequence[Tensor]) -> Tensor:
+    @torch.inference_mode()
+    def hear(self, samples: Tensor, sample_rate: int) -> Tensor:
+        """float32[window, time]. Raises AudioError as `embed`."""
+        if sample_rate != SAMPLE_RATE:
+            raise AudioError(f"PaSST hears {SAMPLE_RATE} Hz, not {sample_rate} Hz")
+        return torch.stack(windows(_levelled(samples)))
+
+    @torch.inference_mode()
+    def rows(self, heard: Sequence[Tensor]) -> list[Tensor]:
+        """Per clip, the mean over its windows."""
+        rows = self._through([window for clip in heard for window in clip])
+        return [each.mean(0, keepdim=True) for each in torch.split(rows, [len(clip) for clip in heard])]
+
+    def _through(self, heard: Sequence[Tensor]) -> Tensor:
         """float32[window, column]; windows of one length are computed together."""
         rows: dict[int, Tensor] = {}
-        for group in _groups([len(window) for window in heard], self.batch):
+        for group in alike([len(window) for window in heard], self.batch):
             mel = self.mel(torch.stack([heard[index] for index in group]).to(self.device))
             found = getattr(self.network(mel), self.settings.rows).float().cpu()
             rows |= dict(zip(group, found, strict=True))
@@ -142,11 +151,3 @@ def _levelled(clip: Tensor) -> Tensor:
     if broken:
         raise AudioError(f"{broken} of {clip.numel()} samples are NaN or infinite: PaSST cannot hear them")
     return peak_normalised(to_channels(clip, 1)[0], PEAK_DBFS)
-
-
-def _groups(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Places of equal length, `size` at most together."""
-    for length in dict.fromkeys(lengths):
-        places = [place for place, other in enumerate(lengths) if other == length]
-        for start in range(0, len(places), size):
-            yield places[start : start + size]

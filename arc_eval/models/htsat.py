@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from arc_eval.models.fast_linear import linear_gelu
+
 MELS, SIDE, PATCH, WINDOW = 64, 256, 4, 8
 FOLDS = SIDE // MELS
 HEADS = (4, 8, 16, 32)
@@ -98,10 +100,11 @@ class Attention(nn.Module):
         return table + apart(side).to(table)[:, None] if shifted else table
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        clips, windows, tokens, width = x.shape
-        q, k, v = self.qkv(x).view(clips, windows, tokens, 3, self.heads, -1).permute(3, 0, 1, 4, 2, 5)
-        scores = (q * (width // self.heads) ** -0.5) @ k.transpose(-1, -2) + bias
-        out: Tensor = self.proj((scores.softmax(-1) @ v).transpose(2, 3).flatten(3))
+        clips, windows, tokens, _ = x.shape
+        q, k, v = self.qkv(x).view(clips * windows, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        mask = bias.expand(clips, windows, -1, -1, -1).flatten(0, 1)
+        read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2)
+        out: Tensor = self.proj(read.reshape(clips, windows, tokens, -1))
         return out
 
 
@@ -114,7 +117,7 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        out: Tensor = self.fc2(linear_gelu(self.fc1, x))
         return out
 
 
@@ -131,9 +134,10 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """float[clip, side, side, width]."""
-        turned = self.norm1(x).roll((-self.shift, -self.shift), (1, 2)) if self.shift else self.norm1(x)
-        seen = joined(self.attn(parted(turned), self.attn.bias(bool(self.shift), self.side)), self.side)
-        x = x + (seen.roll((self.shift, self.shift), (1, 2)) if self.shift else seen)
+        there, back = window_order(self.side, self.shift, x.device)
+        tokens = self.norm1(x).flatten(1, 2).index_select(1, there).unflatten(1, (-1, WINDOW**2))
+        seen = self.attn(tokens, self.attn.bias(bool(self.shift), self.side))
+        x = x + seen.flatten(1, 2).index_select(1, back).view_as(x)
         out: Tensor = x + self.mlp(self.norm2(x))
         return out
 
@@ -204,13 +208,12 @@ def parted(x: Tensor) -> Tensor:
     )
 
 
-def joined(x: Tensor, side: int) -> Tensor:
-    """The way back."""
-    clips, _, _, width = x.shape
-    count = side // WINDOW
-    return (
-        x.view(clips, count, count, WINDOW, WINDOW, width).transpose(2, 3).reshape(clips, side, side, width)
-    )
+@cache
+def window_order(side: int, shift: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """int64[side * side] twice: the tokens of one window after the other, and the way back."""
+    places = torch.arange(side * side, device=device).view(1, side, side, 1).roll((-shift, -shift), (1, 2))
+    there = parted(places).flatten()
+    return there, there.argsort()
 
 
 @cache

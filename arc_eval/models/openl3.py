@@ -50,6 +50,11 @@ class FrontEnd:
         self._window = tensorflow_hann(self.kind.n_fft).numpy()
         bands = slaney_filterbank(SAMPLE_RATE, self.kind.n_fft, self.kind.mels, 0.0, SAMPLE_RATE / 2)
         self._bands = bands.float().numpy() if self.kind.mels else None
+        n_fft = self.kind.n_fft
+        # Mel spectrograms reach the last sample, with zeros after it; the linear one leaves a rest out.
+        frames = -(-WINDOW // HOP) if self.kind.mels else 1 + (WINDOW - n_fft) // HOP
+        self.shape = (self.kind.mels or n_fft // 2 + 1, frames)
+        """Bands and frames of a window."""
 
     def __call__(
         self,
@@ -58,9 +63,7 @@ class FrontEnd:
         """float32[window, 1, band, frame], at most 0."""
         from scipy.fft import rfft
 
-        n_fft = self.kind.n_fft
-        # Mel spectrograms reach the last sample, with zeros after it; the linear one leaves a rest out.
-        frames = -(-WINDOW // HOP) if self.kind.mels else 1 + (WINDOW - n_fft) // HOP
+        n_fft, frames = self.kind.n_fft, self.shape[1]
         missing = max(0, (frames - 1) * HOP + n_fft - WINDOW)
         padded = np.pad(windows.numpy(), ((0, 0), (0, missing)))
         framed = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=1)[:, ::HOP][:, :frames]

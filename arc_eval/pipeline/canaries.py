@@ -21,14 +21,14 @@ from arc_eval.errors import ArcEvalError, NotComparableError
 from arc_eval.pipeline.alter import ALTERED, OTHER_RATE, Altered
 from arc_eval.pipeline.controls import exchanged
 from arc_eval.pipeline.extract import Item, describe, describe_captions, reference_items
-from arc_eval.pipeline.pool import Pool, one_thread
+from arc_eval.pipeline.pool import Pool, one_thread, together
 from arc_eval.records.audio import clip_id
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.measurement import Counts, Measurement
 from arc_eval.records.prompt import Prompt
 from arc_eval.stats import by_prompt
 from arc_eval.store import Store, source_digest
-from arc_eval.suite import Suite
+from arc_eval.suite import Part, Suite
 
 UNTOUCHED, WRONG_CAPTIONS = "untouched", "wrong captions"
 FEWEST = 8
@@ -49,7 +49,9 @@ class Canaries:
     """Metric name to the reason."""
 
 
-def listen(suite: Suite, store: Store, pool: Pool, progress: Progress) -> Canaries:
+def listen(
+    suite: Suite, extractors: Mapping[str, Part], store: Store, pool: Pool, progress: Progress
+) -> Canaries:
     """Every metric of the suite on the canaries; known answers alone, if there are too few recordings."""
     metrics: list[Metric] = [part.build() for part in suite.metrics]
     blocked = {metric.name: reason for metric in metrics if (reason := wrong_answer(metric))}
@@ -61,17 +63,18 @@ def listen(suite: Suite, store: Store, pool: Pool, progress: Progress) -> Canari
     prompts = [known[item.owner] for item in items]
     asked = [item for canary in (UNTOUCHED, *ALTERED, OTHER_RATE) for item in _altered(items, canary)]
     values: dict[str, dict[str, float]] = {}
-    for name, part in suite.extractors.items():
-        ranking = [metric for metric in metrics if metric.extractor == name and isinstance(metric, Ranking)]
-        if not ranking:
-            continue
-        described = describe(part, asked, store, pool, progress, f"{name}: canaries")
+    ranking = [metric for metric in metrics if isinstance(metric, Ranking)]
+    names = {metric.extractor for metric in ranking}
+    parts = {name: part for name, part in extractors.items() if name in names}
+    heard_by = describe(parts, asked, store, pool, progress, "listen: canaries")
+    for name, extractor in zip(parts, together(tuple(parts.values())), strict=True):
+        described = heard_by[name]
         rows = {canary: _of(described.rows, canary) for canary in (UNTOUCHED, *ALTERED, OTHER_RATE)}
         deaf = _hears_the_rate(rows[UNTOUCHED], rows.pop(OTHER_RATE))
-        captions = describe_captions(part, prompts, store)
+        captions = describe_captions(extractor, prompts, store)
         text = captions.rows if captions else None
         labels = {name: described.labels} if described.labels else {}
-        for metric in ranking:
+        for metric in (metric for metric in ranking if metric.extractor == name):
             shown = {
                 canary: _evidence(name, prompts, rows[UNTOUCHED], heard, text, labels)
                 for canary, heard in _heard(rows, prompts, suite.seed).items()

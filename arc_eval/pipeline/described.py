@@ -13,11 +13,11 @@ from arc_eval.pipeline.extract import (
     reference_items,
 )
 from arc_eval.pipeline.generate import Outcome
-from arc_eval.pipeline.pool import Pool, built
+from arc_eval.pipeline.pool import Pool, together
 from arc_eval.records.measurement import Counts
 from arc_eval.records.prompt import Prompt
 from arc_eval.store import Store, digest_of
-from arc_eval.suite import Suite
+from arc_eval.suite import Part, Suite
 
 ByExtractor = dict[str, Described]
 
@@ -67,6 +67,7 @@ class DescribedRun:
 
 def describe_all(
     suite: Suite,
+    parts: Mapping[str, Part],
     prompts: Sequence[Prompt],
     outcomes: Mapping[str, Sequence[Outcome]],
     paired: Sequence[Item],
@@ -74,8 +75,8 @@ def describe_all(
     pool: Pool,
     progress: Progress,
 ) -> DescribedRun:
-    """Runs every extractor over everything, one extractor at a time: one network in memory."""
-    if not suite.extractors:
+    """Runs every extractor over everything; all stay loaded, so that each clip is read once."""
+    if not parts:
         return DescribedRun(prompts, {name: {} for name in outcomes})
     source: DataSource = suite.reference.build()
     recorded: DataSource = (suite.recordings or suite.prompts).build()
@@ -86,15 +87,16 @@ def describe_all(
         reference_digest=digest_of(dict(source.identity())),
         recordings_digest=digest_of(dict(recorded.identity())) if paired else "",
     )
-    for name, part in suite.extractors.items():
-        extractor: Extractor = built(part)
+    extractors: tuple[Extractor, ...] = together(tuple(parts.values()))
+    for name, extractor in zip(parts, extractors, strict=True):
         found.fingerprints[name] = dict(extractor.fingerprint())
-        found.take(found.text, name, describe_captions(part, prompts, store), "captions")
-        sets = [
-            ("reference", found.reference, reference),
-            ("recordings of the prompts", found.paired, paired),
-            *((system, found.generated[system], clip_items(made)) for system, made in outcomes.items()),
-        ]
-        for title, into, items in sets:
-            found.take(into, name, describe(part, items, store, pool, progress, f"{name}: {title}"), title)
+        found.take(found.text, name, describe_captions(extractor, prompts, store), "captions")
+    sets = [
+        ("reference", found.reference, reference),
+        ("recordings of the prompts", found.paired, paired),
+        *((system, found.generated[system], clip_items(made)) for system, made in outcomes.items()),
+    ]
+    for title, into, items in sets:
+        for name, rows in describe(parts, items, store, pool, progress, f"listen: {title}").items():
+            found.take(into, name, rows, title)
     return found

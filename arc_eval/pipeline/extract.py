@@ -5,10 +5,10 @@ never described twice, whoever made it, and a kill loses one pack at most.
 """
 
 import json
-import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from arc_eval.contracts import DataSource, Extractor, Labelled, Progress, TextExtractor
-from arc_eval.dsp import resample
-from arc_eval.errors import ArcEvalError, AudioError, DataError, StoreError
+from arc_eval.errors import AudioError, DataError, StoreError
 from arc_eval.pipeline.alter import Readable
 from arc_eval.pipeline.generate import Outcome
-from arc_eval.pipeline.pool import Pool, batches, built
-from arc_eval.records.audio import AudioBatch, clip_id
+from arc_eval.pipeline.hearing import heard_by, readers
+from arc_eval.pipeline.pool import Pool, batches, built, together
+from arc_eval.records.audio import clip_id
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.prompt import Prompt
 from arc_eval.store import Store, code_digest, digest_of
@@ -30,8 +30,6 @@ from arc_eval.suite import Part
 KIND = "embeddings"
 PACK = 20
 """Clips described together."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,9 @@ class Described:
 
 @dataclass(frozen=True)
 class _Pack:
-    key: str
+    """Clips to describe; for each extractor the key of what is not there yet, else ""."""
+
+    keys: tuple[str, ...]
     items: tuple[Item, ...]
 
 
@@ -119,52 +119,75 @@ def _item(owner: str, part: Part, identity: Mapping[str, str], name: str, take: 
 
 
 def describe(
-    part: Part, items: Sequence[Item], store: Store, pool: Pool, progress: Progress, title: str
-) -> Described:
-    """Rows of every item that could be described, in order, and why the others could not."""
-    extractor: Extractor = built(part)
-    fingerprint = dict(extractor.fingerprint())
-    code = code_digest(extractor, "arc_eval.models", "arc_eval.dsp")
-    packs = [
-        _Pack(digest_of({"extractor": fingerprint, "code": code, "items": [i.origin for i in group]}), group)
-        for group in batches(items, PACK)
+    parts: Mapping[str, Part], items: Sequence[Item], store: Store, pool: Pool, progress: Progress, title: str
+) -> dict[str, Described]:
+    """Each extractor's rows of every item that it could describe, in order, and why not of the others.
+
+    A clip is read once, whatever the number of extractors that still have to hear it.
+    """
+    order = tuple(parts.values())
+    extractors: tuple[Extractor, ...] = together(order)
+    groups = batches(items, PACK)
+    keys = [_keys(extractor, groups) for extractor in extractors]
+    found = {key: store.read_tensors(KIND, key) for key in chain.from_iterable(keys)}
+    wanted = [
+        _Pack(tuple(key if found[key] is None else "" for key in of_group), group)
+        for *of_group, group in zip(*keys, groups, strict=True)
+        if any(found[key] is None for key in of_group)
     ]
-    found = {pack.key: store.read_tensors(KIND, pack.key) for pack in packs}
-    wanted = [pack for pack in packs if found[pack.key] is None]
     if wanted:
         with progress(title, sum(len(pack.items) for pack in wanted)) as advance:
-            for pack in pool.each(partial(_fill, part, store.root), wanted):
-                found[pack.key] = store.read_tensors(KIND, pack.key)
+            for pack in pool.each(partial(_fill, order, store.root), wanted):
+                found |= {key: store.read_tensors(KIND, key) for key in pack.keys if key}
                 advance(len(pack.items))
+    return {
+        name: _assembled(extractor, groups, [(key, found[key]) for key in own], store)
+        for name, extractor, own in zip(parts, extractors, keys, strict=True)
+    }
+
+
+def _keys(extractor: Extractor, groups: Sequence[Sequence[Item]]) -> list[str]:
+    decides = {
+        "extractor": dict(extractor.fingerprint()),
+        "code": code_digest(extractor, "arc_eval.models", "arc_eval.dsp"),
+    }
+    return [digest_of({**decides, "items": [item.origin for item in group]}) for group in groups]
+
+
+def _assembled(
+    extractor: Extractor,
+    groups: Sequence[Sequence[Item]],
+    found: Sequence[tuple[str, Mapping[str, Tensor] | None]],
+    store: Store,
+) -> Described:
+    """One extractor's packs as one table."""
     rows: list[Tensor] = []
     owners: list[str] = []
     lost: dict[str, str] = {}
-    for pack in packs:
-        tensors = found[pack.key]
+    for group, (_, tensors) in zip(groups, found, strict=True):
         if tensors is None:
             raise StoreError(
                 f"{store.root}: an embedding was damaged right after it was written; is the disk sound?"
             )
         reasons = json.loads(tensors["reasons"].numpy().tobytes())
-        lost |= {item.owner: reason for item, reason in zip(pack.items, reasons, strict=True) if reason}
+        lost |= {item.owner: reason for item, reason in zip(group, reasons, strict=True) if reason}
         if len(tensors["rows"]):
             rows.append(tensors["rows"])
-        for item, count in zip(pack.items, tensors["counts"].tolist(), strict=True):
+        for item, count in zip(group, tensors["counts"].tolist(), strict=True):
             owners += [item.owner] * count
     values = torch.cat(rows) if rows else torch.zeros(0, 0)
-    embedding = Embedding(values, tuple(owners), fingerprint)
-    digest = digest_of([[pack.key for pack in packs], [item.owner for item in items]])
+    embedding = Embedding(values, tuple(owners), dict(extractor.fingerprint()))
+    digest = digest_of([[key for key, _ in found], [item.owner for group in groups for item in group]])
     labels = tuple(extractor.labels) if isinstance(extractor, Labelled) else ()
     return Described(embedding, digest, lost, labels)
 
 
-def describe_captions(part: Part, prompts: Sequence[Prompt], store: Store) -> Described | None:
+def describe_captions(extractor: Extractor, prompts: Sequence[Prompt], store: Store) -> Described | None:
     """One row for each prompt, owned by its id; None for an extractor that does not read captions."""
-    extractor = built(part)
     if not isinstance(extractor, TextExtractor):
         return None
     texts = [prompt.text for prompt in prompts]
-    fingerprint = dict(built(part).fingerprint())
+    fingerprint = dict(extractor.fingerprint())
     key = digest_of(
         {"extractor": fingerprint, "code": code_digest(extractor, "arc_eval.models"), "texts": texts}
     )
@@ -175,31 +198,17 @@ def describe_captions(part: Part, prompts: Sequence[Prompt], store: Store) -> De
     return Described(Embedding(known["rows"], tuple(prompt.id for prompt in prompts), fingerprint), key, {})
 
 
-def _fill(part: Part, root: Path, pack: _Pack) -> _Pack:
-    """Describes a pack's clips and publishes their rows."""
-    extractor: Extractor = built(part)
-    described = list(_described(extractor, pack.items))
-    rows = [row for row, _ in described if len(row)]
-    reasons = json.dumps([reason for _, reason in described]).encode()
-    tensors = {
-        "rows": torch.cat(rows) if rows else torch.zeros(0, 0),
-        "counts": torch.tensor([len(row) for row, _ in described]),
-        "reasons": torch.from_numpy(np.frombuffer(reasons, np.uint8).copy()),
-    }
-    Store(root).write_tensors(KIND, pack.key, tensors)
+def _fill(parts: tuple[Part, ...], root: Path, pack: _Pack) -> _Pack:
+    """Describes a pack's clips by the extractors that lack them, and publishes their rows."""
+    wanted = [(key, each) for key, each in zip(pack.keys, together(parts), strict=True) if key]
+    described = heard_by([extractor for _, extractor in wanted], pack.items, readers(parts))
+    for (key, _), of_clips in zip(wanted, described, strict=True):
+        rows = [row for row, _ in of_clips if len(row)]
+        reasons = json.dumps([reason for _, reason in of_clips]).encode()
+        tensors = {
+            "rows": torch.cat(rows) if rows else torch.zeros(0, 0),
+            "counts": torch.tensor([len(row) for row, _ in of_clips]),
+            "reasons": torch.from_numpy(np.frombuffer(reasons, np.uint8).copy()),
+        }
+        Store(root).write_tensors(KIND, key, tensors)
     return pack
-
-
-def _described(extractor: Extractor, items: Sequence[Item]) -> Iterator[tuple[Tensor, str]]:
-    """Rows and "", or no rows and the reason, for each item. One at a time: lengths and channels differ."""
-    for item in items:
-        try:
-            samples, rate = item.audio.read()
-            wanted = extractor.sample_rate or rate
-            samples = resample(samples, rate, wanted)
-            yield extractor.embed(AudioBatch.of([samples], wanted))[0].float(), ""
-        except StoreError:
-            raise
-        except ArcEvalError as error:
-            log.warning("%s: not described: %s", item.owner, error)
-            yield torch.zeros(0, 0), str(error)

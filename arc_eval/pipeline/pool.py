@@ -31,6 +31,12 @@ def built(part: Part) -> Any:
     return part.build()
 
 
+@lru_cache(maxsize=1)
+def together(parts: tuple[Part, ...]) -> tuple[Any, ...]:
+    """What several parts describe, loaded once in each process; the last ones asked for stay loaded."""
+    return tuple(part.build() for part in parts)
+
+
 def batches(items: Sequence[Item], size: int) -> list[tuple[Item, ...]]:
     """The items in order, `size` at a time; the last batch may be smaller."""
     return [tuple(items[start : start + size]) for start in range(0, len(items), size)]
@@ -77,6 +83,7 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         built.cache_clear()
+        together.cache_clear()
         if self._executor is not None:
             self._executor.shutdown(wait=kind is None, cancel_futures=True)
             self._executor = None

@@ -24,7 +24,7 @@ from arc_eval.records.measurement import Result
 from arc_eval.records.prompt import Prompt
 from arc_eval.records.run import Run
 from arc_eval.store import Store
-from arc_eval.suite import Suite
+from arc_eval.suite import Part, Suite
 
 Outcomes = Mapping[str, Sequence[Outcome]]
 """System name to what became of its clips."""
@@ -56,7 +56,8 @@ def run(
         systems = planned(suite, prompts, device)
         stages = ("canaries", "generate", "extract", "score", *(["bench"] if suite.bench else []))
         draft = Draft.begin(suite, prompts, systems, stages, folder, device, command)
-        evaluation = _Evaluation(suite, prompts, systems, draft, store, progress)
+        extractors = {name: part.placed(device) for name, part in suite.extractors.items()}
+        evaluation = _Evaluation(suite, prompts, systems, extractors, draft, store, progress)
         # Workers are gone before anything is timed.
         with Pool(workers) as pool:
             # First: a metric that means nothing is known before hours of generation.
@@ -76,6 +77,8 @@ class _Evaluation:
     suite: Suite
     prompts: Sequence[Prompt]
     systems: Sequence[PlannedSystem]
+    extractors: Mapping[str, Part]
+    """On the devices where they run."""
     draft: Draft
     store: Store
     progress: Progress
@@ -83,7 +86,7 @@ class _Evaluation:
     def canaries(self, pool: Pool) -> Mapping[str, str]:
         """Name and reason of each metric that does not know good from bad."""
         with self.draft.stage("canaries"):
-            heard = listen(self.suite, self.store, pool, self.progress)
+            heard = listen(self.suite, self.extractors, self.store, pool, self.progress)
             self.draft.warned(heard.values)
         return heard.blocked
 
@@ -105,7 +108,14 @@ class _Evaluation:
         with self.draft.stage("extract") as problems:
             paired = self._paired(outcomes)
             described = describe_all(
-                self.suite, self.prompts, outcomes, paired, self.store, pool, self.progress
+                self.suite,
+                self.extractors,
+                self.prompts,
+                outcomes,
+                paired,
+                self.store,
+                pool,
+                self.progress,
             )
             problems += described.problems
             self.draft.judged_by(described)

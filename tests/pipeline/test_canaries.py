@@ -15,7 +15,7 @@ from arc_eval.errors import NotComparableError
 from arc_eval.metrics import evidence, label_kl
 from arc_eval.models.extractor_weights import load_clap, load_tagger
 from arc_eval.models.safetensors_file import write_safetensors
-from arc_eval.pipeline import alter, extract
+from arc_eval.pipeline import alter, hearing
 from arc_eval.pipeline.canaries import Canaries, listen, wrong_answer
 from arc_eval.pipeline.pool import Pool
 from arc_eval.pipeline.run import run
@@ -58,7 +58,7 @@ def suite(folder: Path, **changes: object) -> Suite:
 
 def heard(asked: Suite, store: Store) -> Canaries:
     with Pool(1) as pool:
-        return listen(asked, store, pool, silent)
+        return listen(asked, asked.extractors, store, pool, silent)
 
 
 def test_the_tiny_metrics_rank_every_canary_below_recordings(tmp_path: Path, store: Store) -> None:
@@ -138,7 +138,7 @@ def test_a_resampler_that_does_nothing_is_caught(tmp_path: Path) -> None:
         return samples
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(extract, "resample", as_it_is)
+        patch.setattr(hearing, "resample", as_it_is)
         found = heard(suite(tmp_path), Store(tmp_path / "store"))
     assert len(found.blocked) == len(METRICS)
     assert all("twice their rate" in reason for reason in found.blocked.values())

@@ -1,4 +1,4 @@
-"""An environment of its own for the reference, beside which arc_eval's stays as it is.
+"""Environments of their own for the references, beside which arc_eval's stays as it is.
 
 stable-audio-tools 0.0.20 asks for Python 3.10, torch 2.7.1 and older releases of much else. Inference needs
 the few packages below and the torch that arc_eval runs on, so that both sides have the same kernels; what
@@ -27,19 +27,48 @@ NEEDED = (
 )
 
 
+NETWORKS = ("hear21passt==0.0.26", "torchopenl3==1.0.1", "laion-clap==1.1.7", "resampy==0.2.2")
+NETWORKS_NEED = (
+    f"torch=={torch.__version__.partition('+')[0]}",
+    "numpy==2.4.6",
+    "librosa==0.11.0",
+    "numba==0.68.1",
+    "transformers==5.24.0",
+    "torchlibrosa==0.1.0",
+    "safetensors",
+    "soundfile",
+    "soxr",
+    "h5py",
+    "ftfy",
+    "regex",
+    "six",
+    "setuptools<81",
+)
+"""resampy 0.2.2 imports pkg_resources, which later setuptools do not bring."""
+
+
 def reference_python(folder: Path) -> Path:
     """The interpreter of the environment in `folder`, made now if it is not there whole.
 
     Raises CalledProcessError if pip cannot; what it says is on standard error.
     """
+    return _python(folder, (REFERENCE,), NEEDED)
+
+
+def extractors_python(folder: Path) -> Path:
+    """As `reference_python`, with the networks that published scores were taken with."""
+    return _python(folder, NETWORKS, NETWORKS_NEED)
+
+
+def _python(folder: Path, references: tuple[str, ...], needed: tuple[str, ...]) -> Path:
     python, made = folder / "bin/python", folder / "reference.txt"
-    wanted = "\n".join((REFERENCE, *NEEDED))
+    wanted = "\n".join((*references, *needed))
     if made.is_file() and made.read_text() == wanted:
         return python
     _run(sys.executable, "-m", "venv", str(folder))
     install = (str(python), "-m", "pip", "install", "--quiet")
-    _run(*install, *NEEDED)
-    _run(*install, "--no-deps", "--ignore-requires-python", REFERENCE)
+    _run(*install, *needed)
+    _run(*install, "--no-deps", "--ignore-requires-python", *references)
     made.write_text(wanted)
     return python
 

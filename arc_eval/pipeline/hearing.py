@@ -1,0 +1,128 @@
+"""Clips before extractors: each is read and resampled once, while the networks are at the clips before it.
+
+What a clip is turned into before a network (windows, spectrograms) belongs to reading: it costs the CPU
+as much time as a network costs an accelerator.
+"""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from torch import Tensor
+
+from arc_eval.contracts import Extractor, Hearing
+from arc_eval.dsp import resample
+from arc_eval.errors import ArcEvalError, StoreError
+from arc_eval.records.audio import AudioBatch
+from arc_eval.suite import Part
+
+if TYPE_CHECKING:
+    from arc_eval.pipeline.extract import Item
+
+TOGETHER = 2**25
+"""Numbers that go to an extractor at once: 128 MB."""
+MOST_READERS = 8
+
+log = logging.getLogger(__name__)
+
+Heard = Tensor | AudioBatch | str
+"""What an extractor's network reads of a clip, or a clip for an extractor that takes it whole, or why not."""
+Rows = tuple[Tensor, str]
+"""float32[row, feature] and "", or no rows and the reason."""
+Item_ = TypeVar("Item_")
+Result = TypeVar("Result")
+
+
+def readers(parts: Sequence[Part]) -> int:
+    """Threads that read ahead: one beside networks on the CPU, which have no core to spare, else several."""
+    on_cpu = all(getattr(part.settings, "device", "cpu") == "cpu" for part in parts)
+    return 1 if on_cpu else min(MOST_READERS, os.cpu_count() or 1)
+
+
+def heard_by(extractors: Sequence[Extractor], items: Sequence["Item"], threads: int) -> list[list[Rows]]:
+    """For each extractor the rows of every item, in order."""
+    described: list[list[Rows]] = [[] for _ in extractors]
+    for group in _bounded(ahead(partial(_hear, extractors), items, threads)):
+        for place, extractor in enumerate(extractors):
+            described[place] += _rows(extractor, [heard[place] for heard in group])
+    for of_clips in described:
+        for item, (_, reason) in zip(items, of_clips, strict=True):
+            if reason:
+                log.warning("%s: not described: %s", item.owner, reason)
+    return described
+
+
+def ahead(task: Callable[[Item_], Result], items: Iterable[Item_], threads: int) -> Iterator[Result]:
+    """The task's results in order; as many items as threads are at work while the caller is."""
+    with ThreadPoolExecutor(threads) as pool:
+        running: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                running.append(pool.submit(task, item))
+                if len(running) > threads:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            for waiting in running:
+                waiting.cancel()
+
+
+def _hear(extractors: Sequence[Extractor], item: "Item") -> list[Heard]:
+    """What each extractor hears of an item; it is brought to each sample rate once."""
+    try:
+        samples, rate = item.audio.read()
+    except StoreError:
+        raise
+    except ArcEvalError as error:
+        return [str(error)] * len(extractors)
+    at = {rate: samples}
+    heard: list[Heard] = []
+    for extractor in extractors:
+        wanted = extractor.sample_rate or rate
+        try:
+            if wanted not in at:
+                at[wanted] = resample(samples, rate, wanted)
+            if isinstance(extractor, Hearing):
+                heard.append(extractor.hear(at[wanted], wanted))
+            else:
+                heard.append(AudioBatch.of([at[wanted]], wanted))
+        except ArcEvalError as error:
+            heard.append(str(error))
+    return heard
+
+
+def _bounded(clips: Iterable[list[Heard]]) -> Iterator[list[list[Heard]]]:
+    """Clips in groups that fit into memory together."""
+    group: list[list[Heard]] = []
+    size = 0
+    for heard in clips:
+        group.append(heard)
+        size += sum(each.numel() for each in heard if isinstance(each, Tensor))
+        if size >= TOGETHER:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _rows(extractor: Extractor, heard: Sequence[Heard]) -> list[Rows]:
+    clear = [each for each in heard if isinstance(each, Tensor)]
+    described = iter(extractor.rows(clear) if clear and isinstance(extractor, Hearing) else ())
+    found: list[Rows] = []
+    for each in heard:
+        try:
+            if isinstance(each, str):
+                found.append((torch.zeros(0, 0), each))
+            elif isinstance(each, Tensor):
+                found.append((next(described).float(), ""))
+            else:
+                found.append((extractor.embed(each)[0].float(), ""))
+        except ArcEvalError as error:
+            found.append((torch.zeros(0, 0), str(error)))
+    return found
