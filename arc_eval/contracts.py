@@ -16,6 +16,7 @@ from torch import Tensor
 from arc_eval.records.audio import AudioBatch
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.measurement import Counts, Measurement
+from arc_eval.records.missing import Missing
 from arc_eval.records.prompt import Prompt
 from arc_eval.records.run import Machine
 
@@ -193,6 +194,15 @@ class DataSource(Protocol):
 
     def identity(self) -> Mapping[str, str]:
         """Everything that decides prompts and recordings."""
+        ...
+
+
+@runtime_checkable
+class Declaring(Protocol):
+    """A data source that says beforehand which of its recordings cannot be had."""
+
+    def missing(self) -> Missing | None:
+        """Those recordings, by the name that prompts give them; None if all should be there."""
         ...
 
 
