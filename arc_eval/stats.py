@@ -96,41 +96,6 @@ def prompt_groups(prompt_ids: Sequence[str], groups: int) -> list[int]:
     return [group[prompt] for prompt in prompt_ids]
 
 
-def jackknife_interval(
-    value: float,
-    left_out: Sequence[float],  # the statistic without group g
-    sizes: Sequence[int],  # prompts in group g
-    *,
-    level: float = 0.95,
-    bounds: tuple[float, float] = (-math.inf, math.inf),
-) -> Interval:
-    """Delete-a-group jackknife interval of a statistic of the whole set, from Student's t.
-
-    It is about the statistic's expectation at this number of prompts: a bias that depends on the
-    number stays in. Groups may differ in size (Busing, Meijer and van der Leeden 1999). `bounds`
-    are those of the statistic itself. Raises IncompleteError below MINIMUM_PROMPTS groups or if no
-    group makes a difference.
-    """
-    from scipy.special import stdtrit
-
-    groups = len(left_out)
-    require_prompts(groups)
-    if max(left_out) == min(left_out):
-        raise IncompleteError(f"leaving out any of {groups} groups of prompts changes nothing")
-    ratio = sum(sizes) / np.asarray(sizes, dtype=np.float64)
-    without = np.asarray(left_out, dtype=np.float64)
-    pseudo = ratio * value - (ratio - 1) * without
-    centre = groups * value - ((1 - 1 / ratio) * without).sum()
-    error = math.sqrt((np.square(pseudo - centre) / (ratio - 1)).mean())
-    half = float(stdtrit(groups - 1, (1 + level) / 2)) * error
-    return Interval(
-        max(bounds[0], value - half),
-        min(bounds[1], value + half),
-        level,
-        f"jackknife over {groups} groups of {sum(sizes)} prompts, reference fixed",
-    )
-
-
 def paired_difference(
     ours: Mapping[str, float], theirs: Mapping[str, float], *, level: float = 0.95
 ) -> Estimate:

@@ -14,7 +14,7 @@ from arc_eval.influence import (
     mean_influence,
 )
 from arc_eval.records.measurement import GROUP
-from arc_eval.stats import jackknife_interval
+from arc_eval.stats import prompt_groups
 
 
 def named(values):
@@ -40,20 +40,38 @@ def test_interval_of_one_clip_for_each_prompt_is_students():
     assert ends(influence_interval(influence, scores.mean())) == pytest.approx(expected)
 
 
-def test_interval_of_a_jackknife_is_the_one_of_unequal_groups():
-    rng = np.random.default_rng(1)
-    left_out, sizes = rng.normal(3, 0.1, size=8).tolist(), [3, 3, 3, 4, 4, 4, 4, 4]
-    influence = jackknife_influence(3.0, left_out, {f"{GROUP}{g}": size for g, size in enumerate(sizes)})
-    assert sum(influence.values()) / 8 == pytest.approx(3.0)
-    found = influence_interval(influence, 3.0)
-    # The two differ only in that the influences' mean is moved to the statistic itself.
-    expected = ends(jackknife_interval(3.0, left_out, sizes))
-    assert found.low == pytest.approx(expected[0], rel=1e-2)
-    assert "8 groups of prompts" in found.method
-    equal = jackknife_influence(3.0, left_out, {f"{GROUP}{g}": 4 for g in range(8)})
-    assert ends(influence_interval(equal, 3.0)) == pytest.approx(
-        ends(jackknife_interval(3.0, left_out, [4] * 8))
-    )
+def test_jackknife_of_a_mean_is_students_interval():
+    scores = np.random.default_rng(7).normal(size=12)
+    left_out = [(scores.sum() - score) / 11 for score in scores]
+    influence = jackknife_influence(scores.mean(), left_out, dict.fromkeys(named(scores), 1))
+    assert influence == pytest.approx(named(scores))
+    half = 2.2009851601 * scores.std(ddof=1) / math.sqrt(12)
+    expected = (scores.mean() - half, scores.mean() + half)
+    assert ends(influence_interval(influence, scores.mean())) == pytest.approx(expected)
+
+
+def test_jackknife_with_groups_of_unequal_size_covers_as_often_as_it_says():
+    rng = np.random.default_rng(8)
+    groups = np.array(prompt_groups([f"p{index:02d}" for index in range(29)], 8))
+    sizes = {f"{GROUP}{group}": int(size) for group, size in enumerate(np.bincount(groups))}
+    hits = []
+    for _ in range(600):
+        scores = rng.normal(size=29)
+        value, left_out = (
+            np.exp(scores.mean()),
+            [np.exp(scores[groups != group].mean()) for group in range(8)],
+        )
+        influence = jackknife_influence(value, left_out, sizes)
+        interval = influence_interval(influence, value)
+        hits.append(interval.low <= 1.0 <= interval.high)
+    assert sum(influence.values()) / 8 == pytest.approx(value)
+    assert "8 groups of prompts" in interval.method
+    assert 0.92 <= np.mean(hits) <= 0.98
+
+
+def test_interval_stays_inside_the_bounds_of_the_statistic():
+    pulls = jackknife_influence(0.1, [0.0, 0.05, 0.3, 0.1, 0.1], dict.fromkeys("abcde", 1))
+    assert influence_interval(pulls, 0.1, bounds=(0.0, 1.0)).low == 0.0
 
 
 def test_difference_of_means_is_the_paired_one():

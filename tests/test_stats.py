@@ -92,32 +92,6 @@ def test_a_share_without_exception_is_never_certain(share):
     assert interval.high - interval.low > 0.1
 
 
-def test_jackknife_of_a_mean_is_students_interval():
-    scores = np.random.default_rng(7).normal(size=12)
-    left_out = [(scores.sum() - score) / 11 for score in scores]
-    interval = stats.jackknife_interval(scores.mean(), left_out, [1] * 12)
-    half = 2.2009851601 * scores.std(ddof=1) / math.sqrt(12)
-    assert (interval.low, interval.high) == pytest.approx((scores.mean() - half, scores.mean() + half))
-
-
-def test_jackknife_with_groups_of_unequal_size_covers_as_often_as_it_says():
-    rng = np.random.default_rng(8)
-    groups = np.array(stats.prompt_groups([f"p{index:02d}" for index in range(29)], 8))
-    sizes = np.bincount(groups)
-    hits = []
-    for _ in range(600):
-        scores = rng.normal(size=29)
-        left_out = [np.exp(scores[groups != group].mean()) for group in range(8)]
-        interval = stats.jackknife_interval(np.exp(scores.mean()), left_out, sizes.tolist())
-        hits.append(interval.low <= 1.0 <= interval.high)
-    assert 0.92 <= np.mean(hits) <= 0.98
-
-
-def test_jackknife_stays_inside_the_bounds_of_the_statistic():
-    interval = stats.jackknife_interval(0.1, [0.0, 0.05, 0.3, 0.1, 0.1], [1] * 5, bounds=(0.0, 1.0))
-    assert interval.low == 0.0
-
-
 def test_groups_are_decided_by_the_set_of_prompts():
     prompts = ["c", "a", "b", "a", "d", "e"]
     groups = stats.prompt_groups(prompts, 2)
@@ -201,8 +175,6 @@ def test_a_mean_that_cannot_have_an_interval_says_why(groups, reason):
 
 
 def test_other_intervals_refuse_what_they_cannot_rest_on():
-    with pytest.raises(IncompleteError, match="changes nothing"):
-        stats.jackknife_interval(1.0, [1.0] * 6, [1] * 6)
     with pytest.raises(IncompleteError, match="there are 1"):
         stats.paired_difference({"a#0": 1.0}, {"a#0": 2.0})
     with pytest.raises(IncompleteError, match="1 of 8 samples"):

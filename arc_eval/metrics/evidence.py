@@ -16,7 +16,7 @@ from arc_eval.errors import IncompleteError, NotComparableError, suggest
 from arc_eval.influence import influence_interval, jackknife_influence, mean_influence
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.measurement import GROUP, Counts, Direction, Influence, Interval, Measurement
-from arc_eval.stats import by_prompt, jackknife_interval, mean_interval, prompt_groups, require_prompts
+from arc_eval.stats import by_prompt, mean_interval, prompt_groups, require_prompts
 
 GROUPS = 20
 """Most groups of prompts a jackknife leaves out in turn: enough for its interval, and affordable."""
@@ -158,16 +158,6 @@ class PromptGroups:
             for members in self.prompts
         }
 
-    def interval(
-        self, value: float, left_out: Callable[[], Sequence[float]], bounds: tuple[float, float]
-    ) -> Interval:
-        """Jackknife interval; `left_out()` gives the statistic without each group, `bounds` its range.
-
-        Raises IncompleteError, before any work, if there are too few groups.
-        """
-        require_prompts(len(self))
-        return jackknife_interval(value, left_out(), self.sizes, bounds=bounds)
-
     def influence(self, value: float, left_out: Callable[[], Sequence[float]]) -> dict[str, float]:
         """Each group's influence, from the statistic without it. Raises IncompleteError if too few."""
         require_prompts(len(self))
@@ -207,6 +197,7 @@ def set_measurement(
     direction: Direction,
     counts: Counts,
     bounds: tuple[float, float],
+    unit: str = "",
 ) -> Measurement:
     """A number of the whole set, with the interval that each prompt's influence gives.
 
@@ -218,7 +209,7 @@ def set_measurement(
         interval, reason = influence_interval(found, value, bounds=bounds), ""
     except IncompleteError as error:
         found, interval, reason = {}, None, str(error)
-    return Measurement(metric, value, "", direction, counts, interval, reason, found)
+    return Measurement(metric, value, unit, direction, counts, interval, reason, found)
 
 
 def mean_measurement(

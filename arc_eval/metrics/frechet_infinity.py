@@ -27,9 +27,9 @@ import torch
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, Rows, measurement, sides
+from arc_eval.metrics.evidence import PromptGroups, Rows, set_measurement, sides
 from arc_eval.metrics.frechet import Gaussian, gaussian_distance
-from arc_eval.records.measurement import Interval, Measurement
+from arc_eval.records.measurement import Measurement
 
 BLOCKS = 6
 """Parts that the prompts are dealt into; subsets are of 3, 4, 5 and 6 of them, 42 in all."""
@@ -111,10 +111,8 @@ class FrechetInfinity:
         counts = replace(evidence.counts, scored=generated.clips)
         whole = line()
 
-        def interval() -> Interval:
-            return blocks.interval(
-                whole.intercept, lambda: [line(b).intercept for b in range(BLOCKS)], (-math.inf, math.inf)
-            )
+        def influence() -> dict[str, float]:
+            return blocks.influence(whole.intercept, lambda: [line(b).intercept for b in range(BLOCKS)])
 
         def fact(name: str, value: float) -> Measurement:
             reason = f"describes the fit of {self.name}"
@@ -122,7 +120,7 @@ class FrechetInfinity:
             return Measurement(named, value, "", "none", counts, no_interval=reason)
 
         return [
-            measurement(self.name, whole.intercept, "", "lower", counts, interval),
+            set_measurement(self.name, influence, whole.intercept, "lower", counts, (-math.inf, math.inf)),
             fact("slope", whole.slope),
             fact("residual", whole.residual),
         ]

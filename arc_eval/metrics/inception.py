@@ -14,7 +14,7 @@ from torch import Tensor
 from arc_eval.canaries import KnownAnswer
 from arc_eval.contracts import Evidence
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, clip_means, measurement, rows
+from arc_eval.metrics.evidence import PromptGroups, clip_means, rows, set_measurement
 from arc_eval.metrics.known import question
 from arc_eval.records.measurement import Measurement
 
@@ -48,20 +48,15 @@ class Inception:
         clips = clip_means(rows(evidence.generated, self.extractor, "generated clips"))
         groups = PromptGroups.deal(clips.prompts)
         value = inception_score(clips.values)
-        return [
-            measurement(
-                self.name,
-                value,
-                "",
-                "higher",
-                replace(evidence.counts, scored=len(clips)),
-                lambda: groups.interval(
-                    value,
-                    lambda: [inception_score(clips.values[groups.of != g]) for g in range(len(groups))],
-                    (1.0, math.inf),
-                ),
+        counts = replace(evidence.counts, scored=len(clips), rows=len(clips))
+
+        def influence() -> dict[str, float]:
+            return groups.influence(
+                value, lambda: [inception_score(clips.values[groups.of != g]) for g in range(len(groups))]
             )
-        ]
+
+        bounds = (1.0, math.inf)
+        return [set_measurement(self.name, influence, value, "higher", counts, bounds)]
 
 
 class Settings(shared.Settings):

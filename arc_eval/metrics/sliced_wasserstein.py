@@ -15,7 +15,7 @@ from torch import Tensor
 
 from arc_eval.contracts import Evidence
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, measurement, sides
+from arc_eval.metrics.evidence import PromptGroups, set_measurement, sides
 from arc_eval.records.measurement import Measurement
 
 _ELEMENTS = 2**22  # numbers of projected rows that exist at a time
@@ -90,17 +90,12 @@ class SlicedWasserstein:
             found: list[float] = sliced_wasserstein(ours, theirs, directions, kept).tolist()
             return found
 
-        counts = replace(evidence.counts, scored=both.generated.clips)
-        return [
-            measurement(
-                self.name,
-                value,
-                "",
-                "lower",
-                counts,
-                lambda: groups.interval(value, left_out, (0.0, math.inf)),
-            )
-        ]
+        counts = replace(evidence.counts, scored=both.generated.clips, rows=len(both.generated))
+
+        def influence() -> dict[str, float]:
+            return groups.influence(value, left_out)
+
+        return [set_measurement(self.name, influence, value, "lower", counts, (0.0, math.inf))]
 
 
 class Settings(shared.Settings):

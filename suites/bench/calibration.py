@@ -129,11 +129,13 @@ def simulate(prompts: int, takes: int, trials: int, kinds: Sequence[str]) -> dic
             of_labels = metric.name.startswith(("kl", "recognition"))
             sides = [trial.tagged() if of_labels else trial.system() for _ in range(2)]
             for name, a, found in _compared(metric, *sides):
+                if found.interval is None:  # a level that no system decides, such as that of chance
+                    assert found.value == 0, f"{name}: {found.no_interval}"
+                    continue
                 tally = tallies.setdefault(name, Tally())
                 tally.values.append(a.value)
                 tally.differences.append(found.value)
                 tally.pairing = found.pairing
-                assert found.interval is not None, f"{name}: {found.no_interval}"
                 tally.ends.append((found.interval.low, found.interval.high))
                 if a.interval is not None:
                     tally.intervals.append((a.interval.low, a.interval.high))

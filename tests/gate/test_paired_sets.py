@@ -1,6 +1,7 @@
 """Set metrics between Runs: paired by the influence of prompts, refused or equalised at unequal sizes."""
 
 import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -136,11 +137,24 @@ def test_equalised_each_is_stated_as_at_the_smaller_number_of_clips(tmp_path):
     assert "equalised: arc-8" in comparison_text(compare(a, b, equalise=True))
 
 
-def test_a_run_of_an_earlier_version_is_compared_judged_and_reported_as_before(tmp_path):
-    assert not (QUICKSTART / "influence.parquet").exists(), "renewed: this test needs another older Run"
-    compared = compare(QUICKSTART, QUICKSTART)
+@pytest.fixture
+def earlier(tmp_path):
+    """A measured Run as arc_eval wrote it before it kept influences, counts of rows and canaries."""
+    folder = shutil.copytree(QUICKSTART, tmp_path / "earlier")
+    (folder / "influence.parquet").unlink()
+    data = json.loads((folder / "run.json").read_text())
+    del data["canaries"], data["stages"]["canaries"]
+    for system in data["systems"]:
+        for result in system["results"]:
+            (result.get("counts") or {}).pop("rows", None)
+    (folder / "run.json").write_text(json.dumps(data))
+    return folder
+
+
+def test_a_run_of_an_earlier_version_is_compared_judged_and_reported_as_before(earlier, tmp_path):
+    compared = compare(earlier, earlier)
     pairings = {item.metric: item.pairing for item in compared.differences}
     assert pairings["fd[tiny-clap]"] == "unpaired" and pairings["clap[tiny-clap]"] == "paired"
     assert not compared.skipped and all(item.value == 0 for item in compared.differences)
-    assert all(verdict.outcome != "not_comparable" for verdict in judge(QUICKSTART, QUICKSTART))
-    assert write([QUICKSTART], formats=["csv"], table=None, out=tmp_path)
+    assert all(verdict.outcome != "not_comparable" for verdict in judge(earlier, earlier))
+    assert write([earlier], formats=["csv"], table=None, out=tmp_path / "report")
