@@ -7,6 +7,7 @@ the protocols below. A choice is made once, when the suite is read: after that i
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -17,7 +18,7 @@ from arc_eval.records.audio import AudioBatch
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.measurement import Counts, Measurement
 from arc_eval.records.missing import Missing
-from arc_eval.records.prompt import Prompt
+from arc_eval.records.prompt import Prompt, clusters
 from arc_eval.records.run import Machine
 
 
@@ -152,6 +153,11 @@ class Evidence:
     """Column names of an extractor whose features are classes, by extractor name."""
     counts: Counts = field(default_factory=lambda: Counts(0, 0, 0))
 
+    @cached_property
+    def clusters(self) -> Mapping[str, str]:
+        """Prompt id to the unit of intervals that it shares with its recording's other prompts, if so."""
+        return clusters(self.prompts.values())
+
 
 class Metric(Protocol):
     """Judges a set of clips by their embeddings alone."""
@@ -202,7 +208,7 @@ class Declaring(Protocol):
     """A data source that says beforehand which of its recordings cannot be had."""
 
     def missing(self) -> Missing | None:
-        """Those recordings, by the name that prompts give them; None if all should be there."""
+        """Those recordings, by the name that `Prompt.unit` gives them; None if all should be there."""
         ...
 
 

@@ -22,7 +22,7 @@ from arc_eval.data.listing import positive_seconds, read_rows
 from arc_eval.data.unavailable import Declared, declared_missing
 from arc_eval.dsp import read_audio
 from arc_eval.errors import AudioError, DataError, suggest
-from arc_eval.records.missing import Missing, with_recording
+from arc_eval.records.missing import Missing
 from arc_eval.records.prompt import Prompt
 from arc_eval.store import digest_of, file_digest
 
@@ -99,7 +99,7 @@ class Settings(contracts.Settings):
 
 
 class Captioned:
-    """Prompts in the list's order. A recording that is neither found nor declared missing is said by `audio`."""
+    """Prompts in the list's order; `audio` says which recording is neither found nor declared missing."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -183,9 +183,11 @@ class Captioned:
     @cached_property
     def _digest(self) -> str:
         digest = hashlib.sha256()
-        for prompt in with_recording(self._prompts, self._missing) if self._files else ():
-            file = self._found(self._captions[prompt.id])
-            digest.update(f"{prompt.recording}\n{file_digest(file) if file else 'missing'}\n".encode())
+        missing = self._missing.recordings if self._missing else ()
+        for name, caption in self._recordings.items() if self._files else ():
+            if name not in missing:
+                file = self._found(caption)
+                digest.update(f"{name}\n{file_digest(file) if file else 'missing'}\n".encode())
         return digest.hexdigest()
 
 
@@ -232,6 +234,6 @@ def _agree(lines: Sequence[Line], captions: Sequence[Caption]) -> None:
         where, first = places.setdefault(caption.recording, (line.where, caption))
         if (first.part, first.file, first.seconds) != (caption.part, caption.file, caption.seconds):
             raise DataError(
-                f"{line.where}: recording {caption.recording!r} lies elsewhere ({caption.part or caption.file}) "
-                f"than at {where} ({first.part or first.file}); two recordings need two names"
+                f"{line.where}: recording {caption.recording!r} is {caption.part or caption.file}, "
+                f"at {where} it is {first.part or first.file}; two recordings need two names"
             )

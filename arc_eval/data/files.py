@@ -14,7 +14,7 @@ def audio_files(folder: Path) -> list[Path]:
 
 
 class NamedFiles:
-    """A folder's audio files by name: path or file name without suffix, or what stands before the first dot."""
+    """A folder's audio files by name: path or file name without suffix, or what is before the first dot."""
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():

@@ -19,7 +19,7 @@ from arc_eval.canaries import KnownAnswer
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, by_prompt_sum, set_measurement, sides
+from arc_eval.metrics.evidence import PromptGroups, by_unit_sum, set_measurement, sides
 from arc_eval.metrics.frechet_influence import row_influence
 from arc_eval.metrics.known import BROKEN_SOUNDS, question
 from arc_eval.metrics.nuclear import nuclear_norm, triangle_product
@@ -140,7 +140,7 @@ class Frechet:
         both = sides(evidence, self.extractor, minimum=2)
         generated, origin = both.generated, both.reference.values.mean(0)
         reference = Gaussian.fit(both.reference.values - origin)
-        groups = PromptGroups.deal(generated.prompts)
+        groups = PromptGroups.deal(generated.units)
         parts = [Gaussian.fit(generated.values[groups.of == g] - origin) for g in range(len(groups))]
         whole = reduce(add, parts)
         value = gaussian_distance(whole, reference)
@@ -150,9 +150,9 @@ class Frechet:
             require_prompts(len(groups))
             shift, centred = whole.mean - reference.mean, generated.values - origin - whole.mean
             pull = row_influence(centred, shift, whole.deviation, reference.deviation)
-            sums = by_prompt_sum(pull, generated)
+            sums = by_unit_sum(pull, generated)
             pulled = (value + sums * (len(sums) / len(generated))).tolist()
-            return dict(zip(sorted(set(generated.prompts)), pulled, strict=True))
+            return dict(zip(sorted(set(generated.units)), pulled, strict=True))
 
         found = [set_measurement(self.name, influence, value, "lower", counts, (0.0, math.inf))]
         if len(groups) >= MINIMUM_PROMPTS:

@@ -56,11 +56,11 @@ def fitted_line(inverse: Sequence[float], distances: Sequence[float]) -> Line:
 
 def dealt(rows: Rows, seed: int) -> PromptGroups:
     """The prompts of the rows in BLOCKS of near equal size, by a hash of seed and prompt."""
-    hashed = {p: hashlib.sha256(f"{seed}:{p}".encode()).hexdigest() for p in set(rows.prompts)}
+    hashed = {p: hashlib.sha256(f"{seed}:{p}".encode()).hexdigest() for p in set(rows.units)}
     order = sorted(hashed, key=hashed.__getitem__)
     place = {prompt: index % BLOCKS for index, prompt in enumerate(order)}
     members = tuple(tuple(order[block::BLOCKS]) for block in range(BLOCKS))
-    return PromptGroups(torch.tensor([place[prompt] for prompt in rows.prompts]), members)
+    return PromptGroups(torch.tensor([place[unit] for unit in rows.units]), members)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class FrechetInfinity:
         """
         both = sides(evidence, self.extractor, minimum=2)
         generated, origin = both.generated, both.reference.values.mean(0)
-        if (prompts := len(set(generated.prompts))) < 2 * BLOCKS:
+        if (prompts := len(set(generated.units))) < 2 * BLOCKS:
             raise IncompleteError(f"{self.name}: needs at least {2 * BLOCKS} prompts; there are {prompts}")
         blocks = dealt(generated, self.seed)
         features = generated.values.shape[1]

@@ -14,10 +14,16 @@ from arc_eval.pipeline.extract import (
 )
 from arc_eval.pipeline.generate import Outcome
 from arc_eval.pipeline.pool import Pool, built
+from arc_eval.pipeline.recordings import declared_missing
+from arc_eval.records.embedding import Embedding
 from arc_eval.records.measurement import Counts
+from arc_eval.records.missing import Missing
 from arc_eval.records.prompt import Prompt
 from arc_eval.store import Store, digest_of
-from arc_eval.suite import Suite
+from arc_eval.suite import Part, Suite
+
+REFERENCE, RECORDINGS = "reference", "recordings of the prompts"
+"""What the sets are called that every system is judged by."""
 
 ByExtractor = dict[str, Described]
 
@@ -37,6 +43,8 @@ class DescribedRun:
     """Of everything that decides the reference set; empty if nothing is judged by it."""
     recordings_digest: str = ""
     """Of everything that decides the recordings of the prompts; empty if there are none."""
+    missing: Mapping[str, Missing] = field(default_factory=dict)
+    """Set of recordings to those of it that were declared missing."""
     problems: list[str] = field(default_factory=list)
     """A line for each set of clips of which some could not be described."""
 
@@ -62,7 +70,8 @@ class DescribedRun:
         if described.lost:
             owner, reason = next(iter(described.lost.items()))
             count = len(described.lost)
-            self.problems.append(f"{title}: {count} not described by {name}; {owner}: {reason}")
+            total = count + len(set(described.rows.owners))
+            self.problems.append(f"{title}: {count} not described by {name}, of {total}; {owner}: {reason}")
 
 
 def describe_all(
@@ -85,16 +94,51 @@ def describe_all(
         {name: {} for name in outcomes},
         reference_digest=digest_of(dict(source.identity())),
         recordings_digest=digest_of(dict(recorded.identity())) if paired else "",
+        missing=_declared({REFERENCE: source} | ({RECORDINGS: recorded} if paired else {})),
     )
     for name, part in suite.extractors.items():
         extractor: Extractor = built(part)
         found.fingerprints[name] = dict(extractor.fingerprint())
         found.take(found.text, name, describe_captions(part, prompts, store), "captions")
         sets = [
-            ("reference", found.reference, reference),
-            ("recordings of the prompts", found.paired, paired),
+            (REFERENCE, found.reference, reference),
+            (RECORDINGS, found.paired, paired),
             *((system, found.generated[system], clip_items(made)) for system, made in outcomes.items()),
         ]
         for title, into, items in sets:
-            found.take(into, name, describe(part, items, store, pool, progress, f"{name}: {title}"), title)
+            described = describe_once(part, items, store, pool, progress, f"{name}: {title}")
+            found.take(into, name, described, title)
     return found
+
+
+def describe_once(
+    part: Part, items: Sequence[Item], store: Store, pool: Pool, progress: Progress, title: str
+) -> Described:
+    """As `describe`, but what several items share, a recording with several captions, is heard once."""
+    keys = [digest_of(item.origin) for item in items]
+    firsts = {key: item for key, item in zip(reversed(keys), reversed(items), strict=True)}
+    if len(firsts) == len(items):
+        return describe(part, items, store, pool, progress, title)
+    heard = [firsts[key] for key in dict.fromkeys(keys)]
+    found = describe(part, heard, store, pool, progress, title)
+    places: dict[str, list[int]] = {}
+    for place, owner in enumerate(found.rows.owners):
+        places.setdefault(owner, []).append(place)
+    own = [places.get(firsts[key].owner, []) for key in keys]
+    rows = Embedding(
+        found.rows.values[[place for each in own for place in each]],
+        tuple(item.owner for item, each in zip(items, own, strict=True) for _ in each),
+        found.rows.fingerprint,
+    )
+    lost = {
+        item.owner: found.lost[firsts[key].owner]
+        for item, key in zip(items, keys, strict=True)
+        if firsts[key].owner in found.lost
+    }
+    digest = digest_of([found.digest, [item.owner for item in items], keys])
+    return Described(rows, digest, lost, found.labels)
+
+
+def _declared(sources: Mapping[str, DataSource]) -> dict[str, Missing]:
+    found = {name: declared_missing(source) for name, source in sources.items()}
+    return {name: missing for name, missing in found.items() if missing is not None}

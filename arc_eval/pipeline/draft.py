@@ -81,6 +81,7 @@ class Draft:
             fingerprints=described.fingerprints,
             reference_digest=described.reference_digest,
             recordings_digest=described.recordings_digest,
+            missing=described.missing,
         )
 
     def warned(self, canaries: Mapping[str, Mapping[str, float]]) -> None:

@@ -13,15 +13,14 @@ class Missing:
     declared: str
     recordings: tuple[str, ...]
     known: int
-    prompts: int = 0
+    prompts: int
     """How many captions are left without a recording."""
 
     def sentence(self, of: str) -> str:
-        """One line for a caption; `of` names the set."""
-        without = f", which leaves {self.prompts} captions without one" if self.prompts else ""
+        """One line for a table's caption; `of` names the set."""
         return (
             f"{of}: {len(self.recordings)} of {self.known} recordings are declared missing "
-            f"({self.declared}){without}."
+            f"({self.declared}), which leaves {self.prompts} captions without one."
         )
 
 

@@ -1,6 +1,10 @@
 """What a clip should sound like."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+RECORDING = "recording:"
+"""What the name of a unit begins with that is all prompts of one recording."""
 
 
 @dataclass(frozen=True)
@@ -22,3 +26,11 @@ class Prompt:
     def unit(self) -> str:
         """What is independent of other prompts: the recording, else the prompt itself."""
         return self.recording or self.id
+
+
+def clusters(prompts: Iterable[Prompt]) -> dict[str, str]:
+    """Prompt id to the name of its unit, for prompts that are captions of a recording.
+
+    Five captions of one recording are no five independent prompts: intervals resample them together.
+    """
+    return {prompt.id: f"{RECORDING}{prompt.unit}" for prompt in prompts if prompt.unit != prompt.id}
