@@ -17,9 +17,9 @@ from torch import Tensor
 from arc_eval.records.audio import AudioBatch
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.measurement import Counts, Measurement
-from arc_eval.records.missing import Missing
 from arc_eval.records.prompt import Prompt, clusters
 from arc_eval.records.run import Machine
+from arc_eval.records.summary import Moments
 
 
 class Settings(BaseModel):
@@ -151,6 +151,8 @@ class Evidence:
     with the recording of its caption."""
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Column names of an extractor whose features are classes, by extractor name."""
+    moments: Mapping[str, Moments] = field(default_factory=dict)
+    """Mean and covariance of the reference, where there are no rows of it, by extractor name."""
     counts: Counts = field(default_factory=lambda: Counts(0, 0, 0))
 
     @cached_property
@@ -200,15 +202,6 @@ class DataSource(Protocol):
 
     def identity(self) -> Mapping[str, str]:
         """Everything that decides prompts and recordings."""
-        ...
-
-
-@runtime_checkable
-class Declaring(Protocol):
-    """A data source that says beforehand which of its recordings cannot be had."""
-
-    def missing(self) -> Missing | None:
-        """Those recordings, by the name that `Prompt.unit` gives them; None if all should be there."""
         ...
 
 

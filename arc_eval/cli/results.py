@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 def run_text(source: "Source") -> str:
     """The main columns of the report's table, without intervals; what they rest on; what failed and why."""
-    from arc_eval.report.comparison import comparison, declared_missing
+    from arc_eval.report.comparison import comparison, remarks
     from arc_eval.report.source import entries
 
     systems = entries([source])
     shown = _main_columns(comparison(systems))
     head = ["system", *(column.heading for column in shown.columns)]
     rows = [[row.title, *(cell.text for cell in row.cells)] for row in shown.rows]
-    notes = [*shown.denominators(), *declared_missing(systems), *failures(source.run)]
+    notes = [*shown.denominators(), *remarks(systems), *failures(source.run)]
     return "\n".join([table(head, rows), "", *map(one_line, notes)])
 
 

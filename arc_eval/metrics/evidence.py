@@ -72,19 +72,23 @@ def sides(evidence: Evidence, extractor: str, minimum: int) -> Sides:
     Raises IncompleteError as `rows` does, NotComparableError if they were extracted differently.
     """
     generated = generated_rows(evidence, extractor, minimum)
+    if extractor in evidence.moments:
+        raise IncompleteError("the reference is statistics, mean and covariance; this needs recordings' rows")
     reference = rows(evidence.reference, extractor, "reference recordings", minimum)
     ours, theirs = evidence.generated[extractor].fingerprint, evidence.reference[extractor].fingerprint
     differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
     if differing:
-        fields = ", ".join(differing)
-        raise NotComparableError(f"{extractor!r} described clips and reference with different {fields}")
+        raise NotComparableError(
+            f"{extractor!r} described clips and reference with different {', '.join(differing)}"
+        )
     return Sides(generated, reference)
 
 
 def generated_rows(evidence: Evidence, extractor: str, minimum: int = 1) -> Rows:
     """The system's rows, float64[row, feature], with the units of its prompts. Raises as `rows`."""
-    found = rows(evidence.generated, extractor, "generated clips", minimum)
-    return replace(found, clusters=evidence.clusters)
+    return replace(
+        rows(evidence.generated, extractor, "generated clips", minimum), clusters=evidence.clusters
+    )
 
 
 def rows(embeddings: Mapping[str, Embedding], extractor: str, what: str, minimum: int = 1) -> Rows:
@@ -116,18 +120,6 @@ def clip_means(described: Rows) -> Rows:
     totals = described.values.new_zeros(len(owners), described.values.shape[1])
     totals.index_add_(0, index, described.values)
     return Rows(totals / index.bincount().double().unsqueeze(1), owners, described.clusters)
-
-
-def unit_places(units: Sequence[str]) -> Tensor:
-    """int64[row], the place of each row's unit among all in the order of their names."""
-    place = {unit: index for index, unit in enumerate(sorted(set(units)))}
-    return torch.tensor([place[unit] for unit in units])
-
-
-def by_unit_sum(values: Tensor, described: Rows) -> Tensor:
-    """float64[unit], the sum of float64[row] over each unit's rows, units in order of their names."""
-    places = unit_places(described.units)
-    return values.new_zeros(int(places.max()) + 1).index_add_(0, places, values)
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:

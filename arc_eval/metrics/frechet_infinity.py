@@ -27,8 +27,8 @@ import torch
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, Rows, set_measurement, sides
-from arc_eval.metrics.frechet import Gaussian, gaussian_distance
+from arc_eval.metrics.evidence import PromptGroups, Rows, set_measurement
+from arc_eval.metrics.frechet import Gaussian, compared, gaussian_distance
 from arc_eval.records.measurement import Measurement
 
 BLOCKS = 6
@@ -80,8 +80,8 @@ class FrechetInfinity:
         Raises IncompleteError if there are fewer than two prompts for each block, or if the smallest
         subset has no more rows than features.
         """
-        both = sides(evidence, self.extractor, minimum=2)
-        generated, origin = both.generated, both.reference.values.mean(0)
+        both = compared(evidence, self.extractor)
+        generated, reference, origin = both.generated, both.reference, both.origin
         if (prompts := len(set(generated.units))) < 2 * BLOCKS:
             raise IncompleteError(f"{self.name}: needs at least {2 * BLOCKS} prompts; there are {prompts}")
         blocks = dealt(generated, self.seed)
@@ -92,7 +92,6 @@ class FrechetInfinity:
                 f"{self.name}: half of the clips give {smallest} rows of {features} features; the line in "
                 "1 / prompts holds only with more rows than features, so more prompts are needed"
             )
-        reference = Gaussian.fit(both.reference.values - origin)
         parts = [Gaussian.fit(generated.values[blocks.of == b] - origin) for b in range(BLOCKS)]
 
         @cache  # a subset serves the line and the jackknife

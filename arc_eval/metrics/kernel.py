@@ -19,8 +19,9 @@ from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.influence import jackknife_influence
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import Rows, by_unit_sum, set_measurement, sides, unit_places
+from arc_eval.metrics.evidence import Rows, set_measurement, sides
 from arc_eval.metrics.known import BROKEN_SOUNDS
+from arc_eval.metrics.units import by_unit_sum, unit_places
 from arc_eval.records.measurement import Measurement
 from arc_eval.stats import require_prompts
 

@@ -20,8 +20,9 @@ from arc_eval.canaries import KnownAnswer
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import Rows, clip_means, generated_rows, mean_measurement, rows, unit_places
+from arc_eval.metrics.evidence import Rows, clip_means, generated_rows, mean_measurement, rows
 from arc_eval.metrics.known import BROKEN_OR_WRONG, question
+from arc_eval.metrics.units import unit_places
 from arc_eval.records.measurement import Measurement
 
 EPSILON = 1e-6

@@ -13,12 +13,15 @@ from arc_eval.pipeline.extract import (
     reference_items,
 )
 from arc_eval.pipeline.generate import Outcome
+from arc_eval.pipeline.kept import kept_labels, kept_summary
 from arc_eval.pipeline.pool import Pool, built
 from arc_eval.pipeline.recordings import declared_missing
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.measurement import Counts
 from arc_eval.records.missing import Missing
 from arc_eval.records.prompt import Prompt
+from arc_eval.records.summary import Moments
+from arc_eval.sources import Summarised
 from arc_eval.store import Store, digest_of
 from arc_eval.suite import Part, Suite
 
@@ -45,6 +48,10 @@ class DescribedRun:
     """Of everything that decides the recordings of the prompts; empty if there are none."""
     missing: Mapping[str, Missing] = field(default_factory=dict)
     """Set of recordings to those of it that were declared missing."""
+    moments: dict[str, Moments] = field(default_factory=dict)
+    """Of the reference, by extractor, where no more than statistics of it is here."""
+    remarks: tuple[str, ...] = ()
+    """What a reader must know of what systems are judged by."""
     problems: list[str] = field(default_factory=list)
     """A line for each set of clips of which some could not be described."""
 
@@ -57,6 +64,7 @@ class DescribedRun:
             reference={name: table.rows for name, table in self.reference.items()},
             text={name: table.rows for name, table in self.text.items()},
             paired={name: table.rows for name, table in self.paired.items()},
+            moments=self.moments,
             labels={name: table.labels for name, table in described.items() if table.labels},
             counts=counts,
         )
@@ -88,26 +96,35 @@ def describe_all(
         return DescribedRun(prompts, {name: {} for name in outcomes})
     source: DataSource = suite.reference.build()
     recorded: DataSource = (suite.recordings or suite.prompts).build()
-    reference = reference_items(suite.reference, source)
+    kept = isinstance(source, Summarised), isinstance(recorded, Summarised)
+    reference = [] if kept[0] else reference_items(suite.reference, source)
+    judges = {REFERENCE: source} | ({RECORDINGS: recorded} if paired or kept[1] else {})
     found = DescribedRun(
         prompts,
         {name: {} for name in outcomes},
         reference_digest=digest_of(dict(source.identity())),
-        recordings_digest=digest_of(dict(recorded.identity())) if paired else "",
-        missing=_declared({REFERENCE: source} | ({RECORDINGS: recorded} if paired else {})),
+        recordings_digest=digest_of(dict(recorded.identity())) if RECORDINGS in judges else "",
+        missing=_declared(judges),
+        remarks=_remarks(judges),
     )
     for name, part in suite.extractors.items():
         extractor: Extractor = built(part)
         found.fingerprints[name] = dict(extractor.fingerprint())
         found.take(found.text, name, describe_captions(part, prompts, store), "captions")
+        if (summary := kept_summary(source, name, part)) and summary.moments:
+            found.moments[name] = summary.moments
+        if summary := kept_summary(recorded, name, part):
+            labels = kept_labels(summary, recorded, prompts, suite.takes)
+            found.take(found.paired, name, labels, RECORDINGS)
         sets = [
             (REFERENCE, found.reference, reference),
             (RECORDINGS, found.paired, paired),
             *((system, found.generated[system], clip_items(made)) for system, made in outcomes.items()),
         ]
         for title, into, items in sets:
-            described = describe_once(part, items, store, pool, progress, f"{name}: {title}")
-            found.take(into, name, described, title)
+            if items:
+                described = describe_once(part, items, store, pool, progress, f"{name}: {title}")
+                found.take(into, name, described, title)
     return found
 
 
@@ -142,3 +159,12 @@ def describe_once(
 def _declared(sources: Mapping[str, DataSource]) -> dict[str, Missing]:
     found = {name: declared_missing(source) for name, source in sources.items()}
     return {name: missing for name, missing in found.items() if missing is not None}
+
+
+def _remarks(sources: Mapping[str, DataSource]) -> tuple[str, ...]:
+    return tuple(
+        f"{name}: {remark}"
+        for name, source in sources.items()
+        if isinstance(source, Summarised)
+        for remark in ("kept statistics, no recordings: no canary could be made of them", *source.remarks)
+    )

@@ -90,7 +90,7 @@ def clip_items(outcomes: Sequence[Outcome]) -> list[Item]:
     ]
 
 
-def reference_items(part: Part, source: DataSource) -> list[Item]:
+def reference_items(part: Part, source: DataSource, take: int = 0) -> list[Item]:
     """Each recording of a data source (`part`, built) once, owned by the first of its prompts.
 
     Those declared missing are left out. Raises DataError if the source has no recordings.
@@ -98,7 +98,7 @@ def reference_items(part: Part, source: DataSource) -> list[Item]:
     if not source.takes():
         raise DataError("reference: the data source has captions but no recordings; name one with audio")
     identity = _identity(source)
-    return [_item(prompt.id, part, identity, prompt, 0) for prompt in one_of_each(obtainable(source))]
+    return [_item(prompt.id, part, identity, prompt, take) for prompt in one_of_each(obtainable(source))]
 
 
 def paired_items(part: Part, prompts: Sequence[Prompt], takes: int) -> list[Item]:

@@ -2,14 +2,15 @@
 
 from collections.abc import Collection, Sequence
 
-from arc_eval.contracts import DataSource, Declaring
+from arc_eval.contracts import DataSource
 from arc_eval.records.missing import Missing, with_recording
 from arc_eval.records.prompt import Prompt
+from arc_eval.sources import Declaring
 
 
 def declared_missing(source: DataSource) -> Missing | None:
-    """What the source says that it lacks; None if it lacks nothing, or has no recordings at all."""
-    return source.missing() if source.takes() and isinstance(source, Declaring) else None
+    """What the source says that it lacks; None if it says nothing of the kind."""
+    return source.missing() if isinstance(source, Declaring) else None
 
 
 def obtainable(source: DataSource) -> list[Prompt]:

@@ -12,7 +12,7 @@ from arc_eval.pipeline.generate import Outcome
 from arc_eval.pipeline.pool import one_thread
 from arc_eval.records.measurement import Counts, Failure, Measurement, Result
 from arc_eval.records.run import Run, result_of
-from arc_eval.store import Store, code_digest, digest_of
+from arc_eval.store import Store, code_digest, digest_of, tensors_digest
 from arc_eval.suite import Part, Suite, parse_suite, prompts_digest
 from arc_eval.suite.file import SuiteFile, apply_override
 
@@ -74,13 +74,17 @@ def _score(
         )
         return Scores((Failure(metric.name, reason, counts),), {}, metric.name, settings)
     tables = [table.get(name) for table in (generated, described.reference, described.text, described.paired)]
-    decides = {
+    decides: dict[str, Any] = {
         "metric": part.data(),
         "code": code_digest(metric, "arc_eval.stats"),
         "prompts": prompts_digest(described.prompts),
         "rows": [table and [table.digest, table.rows.fingerprint] for table in tables],
         "counts": asdict(counts),
     }
+    if name in described.moments:  # named only where there are any: what was computed before keeps its key
+        moments = described.moments[name]
+        both = {"mean": moments.mean, "covariance": moments.covariance}
+        decides["moments"] = [tensors_digest(both), moments.rows]
     key = digest_of(decides)
     known = store.read(KIND, key)
     if known is not None:

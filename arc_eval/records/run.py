@@ -102,6 +102,8 @@ class Run:
     """Result name to canary (`silence`, `wrong captions`, ...) to what the metric said of it."""
     missing: Mapping[str, Missing] = field(default_factory=dict)
     """Set (`reference`, `recordings of the prompts`) to its recordings that were declared missing."""
+    remarks: tuple[str, ...] = ()
+    """What a reader must know of the sets that systems were judged by."""
     schema_version: int = SCHEMA_VERSION
 
     def system(self, name: str) -> System | None:
@@ -150,6 +152,7 @@ class Run:
                     "machine": Machine(**data["machine"]),
                     "systems": systems,
                     "command": tuple(data["command"]),
+                    "remarks": tuple(data.get("remarks", ())),
                     "missing": {name: missing_of(said) for name, said in data.get("missing", {}).items()},
                 }
             )

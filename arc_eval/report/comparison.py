@@ -113,18 +113,17 @@ def comparison(entries: Sequence[Entry]) -> Table:
     )
     notes = tuple(dict.fromkeys(column.note for column in columns if column.note))
     sized = (_FD,) if any(base_name(column.metric) == "fd" for column in columns) else ()
-    return Table(
-        "comparison", "Comparison", heads, rows, (*_LEGEND, *sized, *declared_missing(entries), *notes)
-    )
+    return Table("comparison", "Comparison", heads, rows, (*_LEGEND, *sized, *remarks(entries), *notes))
 
 
-def declared_missing(entries: Sequence[Entry]) -> list[str]:
-    """A sentence for each list of recordings that some system's Run was declared to do without."""
+def remarks(entries: Sequence[Entry]) -> list[str]:
+    """What must be known of the sets that systems were judged by: recordings declared missing, and more."""
     sets: dict[Missing, dict[str, None]] = {}
     for entry in entries:
         for name, missing in entry.source.run.missing.items():
             sets.setdefault(missing, {})[name] = None
-    return [missing.sentence(", ".join(names)) for missing, names in sets.items()]
+    said = [missing.sentence(", ".join(names)) for missing, names in sets.items()]
+    return list(dict.fromkeys([*said, *(text for entry in entries for text in entry.source.run.remarks)]))
 
 
 _LEGEND = (
