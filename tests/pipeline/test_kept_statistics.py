@@ -1,11 +1,14 @@
 """A suite that has statistics in the place of recordings measures what it can as if the audio were there."""
 
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from test_missing_recordings import measured, suite_file
 from typer.testing import CliRunner
@@ -176,3 +179,53 @@ def test_a_folder_needs_extractors_and_a_set_needs_recordings(made: Path, tmp_pa
         summarise(
             changed(made / "suite.yaml", controls={}, reference=source), store=Store(tmp_path / "store")
         )
+
+
+def test_published_files_are_adopted_under_the_suites_extractors(made: Path, tmp_path: Path):
+    content = read_summaries(made / "kept.safetensors").by_extractor
+    moments, labels = content["mel"].moments, content["tiny-tagger"].labels
+    assert moments is not None and labels is not None
+    np.savez(tmp_path / "r.npz", mu_ref=moments.mean.numpy(), sigma_ref=moments.covariance.numpy())
+    rows = dict(zip(labels.owners, labels.values.softmax(1), strict=True))
+    prompts = load_suite(made / "suite.yaml").prompts.build().prompts()
+    published = {int(p.id): rows[f"{p.unit}#0"].clone() for p in prompts if f"{p.unit}#0" in rows}
+    (tmp_path / "p.pkl").write_bytes(pickle.dumps(published, protocol=4))
+    out = tmp_path / "adopted.safetensors"
+    words = [
+        "reference",
+        str(made / "suite.yaml"),
+        "--out",
+        str(out),
+        "--from-npz",
+        f"mel={tmp_path / 'r.npz'}",
+    ]
+    left = CliRunner().invoke(app, [*words, "--from-pickle", f"tiny-tagger={tmp_path / 'p.pkl'}", "--json"])
+    assert left.exit_code == 0, left.output
+    source = {"kind": "statistics", "path": str(out)}
+    suite = changed(
+        made / "suite.yaml", controls={}, metrics=METRICS[:2], reference=source, recordings=source
+    )
+    found, live = run(suite, tmp_path / "run", store=Store(made / "store")), Run.read(made / "live")
+    assert set(found.stages.values()) == {"done"}
+    for metric, near in (("fd[mel]", 1e-9), ("kl[tiny-tagger]", 1e-5)):
+        ours, theirs = measured(found, "clips", metric), measured(live, "clips", metric)
+        assert ours.value == pytest.approx(theirs.value, rel=near)
+        assert ours.counts == theirs.counts
+    # What others made is never held to be what was made here.
+    assert found.reference_digest != live.reference_digest
+    assert any("r.npz" in remark and "declared, not measured" in remark for remark in found.remarks)
+    assert found.missing["reference"].recordings == ("r0",)
+
+
+def test_files_are_adopted_only_where_they_fit(made: Path, tmp_path: Path):
+    (tmp_path / "p.pkl").write_bytes(pickle.dumps({1: torch.ones(4) / 4}, protocol=4))
+    for words, said in (
+        ([f"tiny-tagger={tmp_path / 'p.pkl'}"], "4 classes, where tiny-tagger hears "),
+        ([f"tagger={tmp_path / 'p.pkl'}"], "did you mean 'tiny-tagger'"),
+        ([f"{tmp_path / 'p.pkl'}"], "write EXTRACTOR=FILE"),
+    ):
+        out = tmp_path / "adopted.safetensors"
+        given = ["reference", str(made / "suite.yaml"), "--out", str(out), "--from-pickle", *words]
+        left = CliRunner().invoke(app, given)
+        assert left.exit_code in (2, 4) and said in left.output
+        assert not out.exists()
