@@ -6,6 +6,7 @@ which columns are understood.
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
@@ -94,9 +95,21 @@ class Folder:
     @cached_property
     def _prompts(self) -> list[Prompt]:
         return [
-            Prompt(entry.id, entry.caption, min(self._seconds(entry), self._longest), entry.tags)
+            Prompt(
+                entry.id,
+                entry.caption,
+                min(self._seconds(entry), self._longest),
+                entry.tags,
+                self._shared.get(entry.file_name or "", ""),
+            )
             for entry in self._entries.values()
         ]
+
+    @cached_property
+    def _shared(self) -> dict[str, str]:
+        """The files with several captions, by their names in the list."""
+        counts = Counter(entry.file_name for entry in self._entries.values() if entry.file_name)
+        return {name: name for name, captions in counts.items() if captions > 1}
 
     @property
     def _longest(self) -> float:

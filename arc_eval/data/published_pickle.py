@@ -72,9 +72,9 @@ def _followed(content: bytes) -> Any:
         if opcode.name in _CONSTANTS:
             stack.append(_CONSTANTS[opcode.name](argument))
         elif opcode.name in _PUT:
-            memo[len(memo) if argument is None else int(argument)] = stack[-1]
+            memo[len(memo) if argument is None else int(str(argument))] = stack[-1]
         elif opcode.name in _GET:
-            stack.append(memo[int(argument)])
+            stack.append(memo[int(str(argument))])
         elif opcode.name in _STEPS:
             _STEPS[opcode.name](stack)
         elif opcode.name not in ("PROTO", "FRAME"):

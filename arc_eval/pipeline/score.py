@@ -102,6 +102,7 @@ def _score(
 
 FOLDER_METRICS = ("frechet[tiny-clap]", "manifold[tiny-clap]", "alignment[tiny-clap]", "health[health]")
 """What is asked of a folder unless metrics are named. A folder has one take, so no diversity."""
+KEPT = ".safetensors"
 USUAL_EXTRACTOR = {"label_kl": "tiny-tagger", "recognition": "tiny-tagger", "health": "health"}
 
 
@@ -110,17 +111,19 @@ def folder_suite(
 ) -> Suite:
     """The suite that judges a folder of audio. Metrics are `kind` or `kind[extractor]`, as results are named.
 
+    reference: a folder of recordings, or a `.safetensors` file of statistics that stands for one.
     overrides: `KEY=VALUE`, as for a suite; an official extractor is told its weights by one.
     Raises SuiteError for an unknown metric or extractor, DataError for a folder that is not one.
     """
     parts = [_metric(name) for name in metrics or FOLDER_METRICS]
+    real = {"kind": "statistics" if reference.suffix == KEPT else "folder", "path": str(reference)}
     data: dict[str, Any] = {
         "name": f"score-{folder.resolve().name}",
         "description": f"The audio files of {folder.name}, judged against {reference.name}.",
         "takes": 1,
         "prompts": {"kind": "folder", "path": str(folder), "prompts": str(prompts)},
-        "reference": {"kind": "folder", "path": str(reference)},
-        "recordings": {"kind": "folder", "path": str(reference)},
+        "reference": real,
+        "recordings": real,
         "generators": {folder.resolve().name: {"kind": "folder", "path": str(folder), "names": str(prompts)}},
         "extractors": {part["extractor"]: {"kind": part["extractor"]} for part in parts},
         "metrics": parts,

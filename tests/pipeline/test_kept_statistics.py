@@ -17,6 +17,7 @@ from arc_eval.cli import app
 from arc_eval.errors import DataError, IncompleteError, NotComparableError, SuiteError
 from arc_eval.gate.comparison import compare
 from arc_eval.pipeline.run import run
+from arc_eval.pipeline.score import score_folder
 from arc_eval.pipeline.summarise import folder_set, summarise
 from arc_eval.records.measurement import Failure
 from arc_eval.records.run import Run
@@ -229,3 +230,18 @@ def test_files_are_adopted_only_where_they_fit(made: Path, tmp_path: Path):
         left = CliRunner().invoke(app, given)
         assert left.exit_code in (2, 4) and said in left.output
         assert not out.exists()
+
+
+def test_a_folder_is_judged_by_kept_statistics(made: Path, tmp_path: Path):
+    lines = [f"{name}.wav,a sound" for name in ("10", "11", "20", "21", "30", "31", "40", "41")]
+    (tmp_path / "prompts.csv").write_text("\n".join(["file_name,caption", *lines]) + "\n")
+    found = score_folder(
+        made / "clips",
+        tmp_path / "prompts.csv",
+        made / "kept.safetensors",
+        tmp_path / "run",
+        metrics=["frechet[mel]", "health"],
+        store=Store(made / "store"),
+    )
+    assert set(found.stages.values()) == {"done"}
+    assert measured(found, "clips", "fd[mel]").counts.scored == 8

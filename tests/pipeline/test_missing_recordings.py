@@ -1,9 +1,11 @@
 """Recordings with several captions are heard and counted once; those that lack are declared, or a loss."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import torch
 import yaml
@@ -188,3 +190,12 @@ def test_only_shared_recordings_enter_a_digest_of_prompts(tmp_path: Path):
     assert [(p.id, p.text, p.seconds) for p in plain] == [(p.id, p.text, p.seconds) for p in captioned]
     assert prompts_digest(plain) == digest_of([[p.id, p.text, p.seconds] for p in plain])
     assert prompts_digest(plain) != prompts_digest(captioned)
+
+
+def test_a_table_of_clips_of_an_earlier_version_is_read(folder: Path, tmp_path: Path):
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (SELECT * EXCLUDE (recording) FROM read_parquet('{folder / 'clips.parquet'}')) "
+            f"TO '{tmp_path / 'clips.parquet'}' (FORMAT parquet)"
+        )
+    assert read_clips(tmp_path) == [replace(row, recording="") for row in read_clips(folder)]
