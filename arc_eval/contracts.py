@@ -92,15 +92,6 @@ class Recorded(Protocol):
         ...
 
 
-@runtime_checkable
-class Trained(Protocol):
-    """A generator that knows how its weights came about."""
-
-    def lineage(self) -> Mapping[str, Any]:
-        """The training manifest beside the weights; empty if they came without one."""
-        ...
-
-
 class Extractor(Protocol):
     """Describes each clip by rows of numbers: one for the clip, or one for each window of it."""
 

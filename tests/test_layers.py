@@ -24,7 +24,7 @@ FOUNDATION = BASE | {
     "flow",
     "store",
     "escape",
-    "sources",
+    "offers",
     "summaries",
     "models",
 }
@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "flow": BASE,
     "store": BASE,
     "escape": BASE,
-    "sources": BASE,
+    "offers": BASE,
     "summaries": BASE | {"store"},
     "models": BASE | {"dsp", "flow", "seeding"},
     # Samplers and losses are handed callables: that is what makes them usable with any network.

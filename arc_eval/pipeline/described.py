@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from arc_eval.contracts import DataSource, Evidence, Extractor, Progress
+from arc_eval.offers import Summarised
+from arc_eval.pipeline.captions import firsts, shared
 from arc_eval.pipeline.extract import (
     Described,
     Item,
@@ -16,14 +18,12 @@ from arc_eval.pipeline.generate import Outcome
 from arc_eval.pipeline.kept import kept_labels, kept_summary
 from arc_eval.pipeline.pool import Pool, built
 from arc_eval.pipeline.recordings import declared_missing
-from arc_eval.records.embedding import Embedding
 from arc_eval.records.measurement import Counts
 from arc_eval.records.missing import Missing
 from arc_eval.records.prompt import Prompt
 from arc_eval.records.summary import Moments
-from arc_eval.sources import Summarised
 from arc_eval.store import Store, digest_of
-from arc_eval.suite import Part, Suite
+from arc_eval.suite import Suite
 
 REFERENCE, RECORDINGS = "reference", "recordings of the prompts"
 """What the sets are called that every system is judged by."""
@@ -111,9 +111,9 @@ def describe_all(
         extractor: Extractor = built(part)
         found.fingerprints[name] = dict(extractor.fingerprint())
         found.take(found.text, name, describe_captions(part, prompts, store), "captions")
-        if (summary := kept_summary(source, name, part)) and summary.moments:
+        if (summary := kept_summary(source, name, part.kind, extractor)) and summary.moments:
             found.moments[name] = summary.moments
-        if summary := kept_summary(recorded, name, part):
+        if summary := kept_summary(recorded, name, part.kind, extractor):
             labels = kept_labels(summary, recorded, prompts, suite.takes)
             found.take(found.paired, name, labels, RECORDINGS)
         sets = [
@@ -123,37 +123,9 @@ def describe_all(
         ]
         for title, into, items in sets:
             if items:
-                described = describe_once(part, items, store, pool, progress, f"{name}: {title}")
-                found.take(into, name, described, title)
+                heard = describe(part, firsts(items), store, pool, progress, f"{name}: {title}")
+                found.take(into, name, shared(heard, items), title)
     return found
-
-
-def describe_once(
-    part: Part, items: Sequence[Item], store: Store, pool: Pool, progress: Progress, title: str
-) -> Described:
-    """As `describe`, but what several items share, a recording with several captions, is heard once."""
-    keys = [digest_of(item.origin) for item in items]
-    firsts = {key: item for key, item in zip(reversed(keys), reversed(items), strict=True)}
-    if len(firsts) == len(items):
-        return describe(part, items, store, pool, progress, title)
-    heard = [firsts[key] for key in dict.fromkeys(keys)]
-    found = describe(part, heard, store, pool, progress, title)
-    places: dict[str, list[int]] = {}
-    for place, owner in enumerate(found.rows.owners):
-        places.setdefault(owner, []).append(place)
-    own = [places.get(firsts[key].owner, []) for key in keys]
-    rows = Embedding(
-        found.rows.values[[place for each in own for place in each]],
-        tuple(item.owner for item, each in zip(items, own, strict=True) for _ in each),
-        found.rows.fingerprint,
-    )
-    lost = {
-        item.owner: found.lost[firsts[key].owner]
-        for item, key in zip(items, keys, strict=True)
-        if firsts[key].owner in found.lost
-    }
-    digest = digest_of([found.digest, [item.owner for item in items], keys])
-    return Described(rows, digest, lost, found.labels)
 
 
 def _declared(sources: Mapping[str, DataSource]) -> dict[str, Missing]:

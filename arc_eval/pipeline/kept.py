@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from arc_eval.contracts import DataSource, Extractor, Metric
+from arc_eval.offers import Summarised
 from arc_eval.pipeline.extract import Described
 from arc_eval.pipeline.pool import built
 from arc_eval.pipeline.recordings import declared_missing
@@ -12,9 +13,8 @@ from arc_eval.records.audio import clip_id
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.prompt import Prompt
 from arc_eval.records.summary import Summary
-from arc_eval.sources import Summarised
 from arc_eval.store import digest_of, tensors_digest
-from arc_eval.suite import Part, Suite
+from arc_eval.suite import Suite
 
 
 def require_equal_ears(suite: Suite) -> None:
@@ -26,16 +26,13 @@ def require_equal_ears(suite: Suite) -> None:
     read = {metric.extractor for metric in metrics}
     for source in (part.build() for part in (suite.reference, suite.recordings) if part):
         for name, part in suite.extractors.items():
-            if name in read:
-                kept_summary(source, name, part)
+            if name in read and isinstance(source, Summarised):
+                kept_summary(source, name, part.kind, built(part))
 
 
-def kept_summary(source: DataSource, name: str, part: Part) -> Summary | None:
+def kept_summary(source: DataSource, name: str, kind: str, extractor: Extractor) -> Summary | None:
     """What this extractor of the suite said of a source's recordings; None if nothing is kept of that."""
-    if not isinstance(source, Summarised):
-        return None
-    extractor: Extractor = built(part)
-    return source.summary(name, part.kind, extractor.fingerprint())
+    return source.summary(name, kind, extractor.fingerprint()) if isinstance(source, Summarised) else None
 
 
 def kept_labels(

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from arc_eval.contracts import DataSource, Generator, Recorded, Trained
+from arc_eval.contracts import DataSource, Generator, Recorded
 from arc_eval.errors import AudioError, DataError
+from arc_eval.offers import Trained
 from arc_eval.pipeline.controls import HeldOut, exchanged
 from arc_eval.pipeline.provenance import machine
 from arc_eval.pipeline.recordings import answerable

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 
 from arc_eval.contracts import DataSource
+from arc_eval.offers import Declaring
 from arc_eval.records.missing import Missing, with_recording
 from arc_eval.records.prompt import Prompt
-from arc_eval.sources import Declaring
 
 
 def declared_missing(source: DataSource) -> Missing | None:

@@ -10,8 +10,8 @@ from arc_eval import registry
 from arc_eval.contracts import DataSource
 from arc_eval.dsp import write_audio
 from arc_eval.errors import AudioError, DataError, SuiteError
+from arc_eval.offers import Declaring
 from arc_eval.records.prompt import clusters
-from arc_eval.sources import Declaring
 
 AUDIOCAPS = "audiocap_id,youtube_id,start_time,caption\n"
 SONGS = "caption_id,track_id,caption,path,duration\n"

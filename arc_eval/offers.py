@@ -1,7 +1,7 @@
-"""What a data source may say of its recordings besides letting them be read."""
+"""What a plug-in may offer besides what its contract asks for: lineage, declared gaps, kept statistics."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from arc_eval.records.missing import Missing
 from arc_eval.records.summary import Summary
@@ -28,4 +28,13 @@ class Summarised(Protocol):
 
         `extractor` is its name in the suite. Raises NotComparableError, naming the fields that differ.
         """
+        ...
+
+
+@runtime_checkable
+class Trained(Protocol):
+    """A generator that knows how its weights came about."""
+
+    def lineage(self) -> Mapping[str, Any]:
+        """The training manifest beside the weights; empty if they came without one."""
         ...
