@@ -24,7 +24,8 @@ def require_equal_ears(suite: Suite) -> None:
     """
     metrics: list[Metric] = [part.build() for part in suite.metrics]
     read = {metric.extractor for metric in metrics}
-    for source in (part.build() for part in (suite.reference, suite.recordings) if part):
+    sources: list[DataSource] = [part.build() for part in (suite.reference, suite.recordings) if part]
+    for source in sources:
         for name, part in suite.extractors.items():
             if name in read and isinstance(source, Summarised):
                 kept_summary(source, name, part.kind, built(part))
