@@ -49,16 +49,18 @@ def levels_without_listening(recorded: Rows, places: Sequence[int]) -> dict[str,
     """
     logits = recorded.values[list(places)]
     owners = [recorded.owners[place] for place in places]
-    of = unit_places([recorded.units[place] for place in places])
+    units = recorded.units
+    of = unit_places([units[place] for place in places])
     if not len(of) or int(of.max()) < 1:
         return {}
-    # KL(a || b) for all pairs is -H(a) minus a product of probabilities and logarithms.
     p = logits.softmax(1)
     log_reference = (p + EPSILON).log()
-    certainty = (p * logits.log_softmax(1)).sum(1)
-    pairs = certainty[:, None] - p @ log_reference.T
-    other = of[:, None] != of
-    chance = (pairs * other).sum(0) / other.sum(0)
+    # KL(a || b) is -H(a) minus a . log b, linear in what is of a: its mean over all a of other units needs
+    # only their sum, so never the matrix of all pairs.
+    facts = torch.cat([p, (p * logits.log_softmax(1)).sum(1, keepdim=True), torch.ones_like(p[:, :1])], 1)
+    of_unit = facts.new_zeros(int(of.max()) + 1, facts.shape[1]).index_add_(0, of, facts)
+    others = facts.sum(0) - of_unit[of]
+    chance = (others[:, -2] - (others[:, :-2] * log_reference).sum(1)) / others[:, -1]
     mean = p.mean(0)
     constant = torch.special.xlogy(mean, mean).sum() - log_reference @ mean
     return {
@@ -103,8 +105,9 @@ class LabelKl:
         generated = clip_means(generated_rows(evidence, self.extractor))
         recorded = self._recorded(evidence)
         recordings: dict[str, list[int]] = {}
+        known = recorded.prompts
         for index in sorted(range(len(recorded)), key=lambda index: _take(recorded.owners[index])):
-            recordings.setdefault(recorded.prompts[index], []).append(index)
+            recordings.setdefault(known[index], []).append(index)
         ours = [index for index, prompt in enumerate(generated.prompts) if prompt in recordings]
         if not ours:
             raise IncompleteError(f"{self.name}: no generated clip's prompt has a recording to compare with")

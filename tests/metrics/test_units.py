@@ -5,10 +5,13 @@ from statistics import fmean
 from typing import Any
 
 import pytest
+import torch
 from made_evidence import EAR, clip_ids, evidence, normal
 
 from arc_eval import registry
 from arc_eval.contracts import Evidence, Metric
+from arc_eval.metrics.evidence import Rows
+from arc_eval.metrics.label_kl import label_divergence, levels_without_listening
 from arc_eval.records.measurement import Measurement
 
 METRICS: dict[str, dict[str, Any]] = {
@@ -65,3 +68,16 @@ def test_recordings_are_the_units(kind: str):
             assert interval.method.split(",")[0].endswith((" 20 recordings", "groups of prompts"))
             before = plain[name].interval
             assert before is not None and (before.low, before.high) != (interval.low, interval.high)
+
+
+def test_the_chance_level_is_the_mean_over_recordings_of_other_units():
+    logits = 2 * normal(20, 7, seed=5)
+    rows = logits.repeat_interleave(CAPTIONS, 0)
+    names = [f"p{index:03d}" for index in range(len(rows))]
+    clusters = {name: f"recording:r{index // CAPTIONS}" for index, name in enumerate(names)}
+    recorded = Rows(rows, tuple(f"{name}#0" for name in names), clusters)
+    found = levels_without_listening(recorded, range(len(rows)))["kl_chance"]
+    for index, name in enumerate(names):
+        others = torch.cat([logits[: index // CAPTIONS], logits[index // CAPTIONS + 1 :]])
+        expected = label_divergence(others, rows[index].expand_as(others)).mean()
+        assert found[f"{name}#0"] == pytest.approx(float(expected), rel=1e-12)
