@@ -7,6 +7,7 @@ the protocols below. A choice is made once, when the suite is read: after that i
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -16,8 +17,9 @@ from torch import Tensor
 from arc_eval.records.audio import AudioBatch
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.measurement import Counts, Measurement
-from arc_eval.records.prompt import Prompt
+from arc_eval.records.prompt import Prompt, clusters
 from arc_eval.records.run import Machine
+from arc_eval.records.summary import Moments
 
 
 class Settings(BaseModel):
@@ -90,15 +92,6 @@ class Recorded(Protocol):
         ...
 
 
-@runtime_checkable
-class Trained(Protocol):
-    """A generator that knows how its weights came about."""
-
-    def lineage(self) -> Mapping[str, Any]:
-        """The training manifest beside the weights; empty if they came without one."""
-        ...
-
-
 class Extractor(Protocol):
     """Describes each clip by rows of numbers: one for the clip, or one for each window of it."""
 
@@ -168,7 +161,14 @@ class Evidence:
     with the recording of its caption."""
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Column names of an extractor whose features are classes, by extractor name."""
+    moments: Mapping[str, Moments] = field(default_factory=dict)
+    """Mean and covariance of the reference, where there are no rows of it, by extractor name."""
     counts: Counts = field(default_factory=lambda: Counts(0, 0, 0))
+
+    @cached_property
+    def clusters(self) -> Mapping[str, str]:
+        """Prompt id to the unit of intervals that it shares with its recording's other prompts, if so."""
+        return clusters(self.prompts.values())
 
 
 class Metric(Protocol):

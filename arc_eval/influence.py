@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from arc_eval.errors import IncompleteError
-from arc_eval.records.measurement import GROUP, Influence, Interval
-from arc_eval.stats import Groups, require_prompts
+from arc_eval.records.measurement import Influence, Interval
+from arc_eval.stats import Groups, kind_of, require_prompts
 
 LEVEL = 0.95
 
@@ -93,8 +93,7 @@ def influence_ratio(ours: Influence, theirs: Influence, a: float, b: float) -> t
 
 def units(names: Mapping[str, float] | set[str]) -> str:
     """How many units there are, in words."""
-    groups = sum(name.startswith(GROUP) for name in names)
-    return f"{len(names)} groups of prompts" if groups else f"{len(names)} prompts"
+    return f"{len(names)} {kind_of(names)}"
 
 
 def _pulls(influence: Influence) -> dict[str, float]:

@@ -1,22 +1,24 @@
 """Uncertainty of means, shares, set statistics and percentiles; the prompt is the unit.
 
 Takes are nested in it: clips of one prompt resemble each other, so whole prompts are resampled or
-left out, never single clips. Everything is float64 and deterministic. A function that cannot give an
-honest interval raises IncompleteError, whose message is the reason to print in its place.
+left out, never single clips; likewise all prompts that are captions of one recording. Everything is
+float64 and deterministic. A function that cannot give an honest interval raises IncompleteError, whose
+message is the reason to print in its place.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arc_eval.errors import IncompleteError
-from arc_eval.records.measurement import Interval
+from arc_eval.records.measurement import GROUP, Interval
+from arc_eval.records.prompt import RECORDING
 
 Groups = Mapping[str, Sequence[float]]
-"""Prompt id to the scores of its clips."""
+"""Unit (a prompt id, or that of a recording with several prompts) to the scores of its clips."""
 
 MINIMUM_PROMPTS = 5
 """With fewer, the spread between prompts is itself unknown and every interval is too narrow."""
@@ -33,12 +35,25 @@ class Estimate:
     count: int
 
 
-def by_prompt(scores: Mapping[str, float]) -> dict[str, list[float]]:
-    """Clip scores (`prompt#take` to score) gathered by prompt, prompts in order of their ids."""
+def by_prompt(
+    scores: Mapping[str, float], clusters: Mapping[str, str] | None = None
+) -> dict[str, list[float]]:
+    """Clip scores (`prompt#take` to score) gathered by prompt, prompts in order of their ids.
+
+    clusters: prompt id to the unit that it shares with other prompts, if it does: gathered by that.
+    """
     groups: dict[str, list[float]] = {}
     for clip in sorted(scores):
-        groups.setdefault(clip.rsplit("#", 1)[0], []).append(scores[clip])
+        prompt = clip.rsplit("#", 1)[0]
+        groups.setdefault((clusters or {}).get(prompt, prompt), []).append(scores[clip])
     return groups
+
+
+def kind_of(units: Collection[str]) -> str:
+    """What units are, by their names: prompts, recordings, or groups of prompts."""
+    if any(name.startswith(GROUP) for name in units):
+        return "groups of prompts"
+    return "recordings" if any(name.startswith(RECORDING) for name in units) else "prompts"
 
 
 def mean_interval(groups: Groups, *, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
@@ -55,9 +70,8 @@ def mean_interval(groups: Groups, *, level: float = 0.95, resamples: int = 2000,
         raise IncompleteError(f"all {len(totals)} prompts score the same, so their spread is unknown")
     means = _resampled_means(totals, counts, resamples, seed)
     low, high = np.quantile(means, _accelerated(means, totals.sum() / counts.sum(), left_out, level))
-    return Interval(
-        float(low), float(high), level, f"BCa bootstrap over {len(totals)} prompts, {resamples} resamples"
-    )
+    method = f"BCa bootstrap over {len(totals)} {kind_of(groups)}, {resamples} resamples"
+    return Interval(float(low), float(high), level, method)
 
 
 def share_interval(groups: Groups, *, level: float = 0.95) -> Interval:
@@ -83,7 +97,7 @@ def share_interval(groups: Groups, *, level: float = 0.95) -> Interval:
         max(0.0, float(centre - half)),
         min(1.0, float(centre + half)),
         level,
-        f"Wilson over {prompts} prompts, {effective:.0f} effective clips",
+        f"Wilson over {prompts} {kind_of(groups)}, {effective:.0f} effective clips",
     )
 
 
@@ -97,18 +111,22 @@ def prompt_groups(prompt_ids: Sequence[str], groups: int) -> list[int]:
 
 
 def paired_difference(
-    ours: Mapping[str, float], theirs: Mapping[str, float], *, level: float = 0.95
+    ours: Mapping[str, float],
+    theirs: Mapping[str, float],
+    clusters: Mapping[str, str] | None = None,
+    *,
+    level: float = 0.95,
 ) -> Estimate:
     """How far `ours` lies above `theirs`: mean over shared prompts of the difference of their clip means.
 
-    ours, theirs: clip id (`prompt#take`) to score. Student's interval: differences of like systems are
-    symmetric however skewed their scores, and a correction for skewness, estimated from few, only adds
-    noise. Exchanging the sides flips sign and interval exactly. Raises IncompleteError if they share
-    fewer than MINIMUM_PROMPTS prompts, or if all prompts differ by the same amount.
+    ours, theirs: clip id (`prompt#take`) to score; clusters: as in `by_prompt`. Student's interval:
+    differences of like systems are symmetric however skewed their scores, and a correction for skewness,
+    estimated from few, only adds noise. Exchanging the sides flips sign and interval exactly. Raises
+    IncompleteError if they share fewer than MINIMUM_PROMPTS prompts, or if all differ by the same amount.
     """
     from scipy.special import stdtrit
 
-    a, b = by_prompt(ours), by_prompt(theirs)
+    a, b = by_prompt(ours, clusters), by_prompt(theirs, clusters)
     shared = sorted(a.keys() & b.keys())
     require_prompts(len(shared))
     means = np.array([[np.mean(a[prompt]), np.mean(b[prompt])] for prompt in shared])
@@ -119,7 +137,7 @@ def paired_difference(
         raise IncompleteError(f"all {len(shared)} prompts differ alike, so their spread is unknown")
     value = float(differences.mean())
     half = float(stdtrit(len(shared) - 1, (1 + level) / 2) * differences.std(ddof=1)) / math.sqrt(len(shared))
-    method = f"Student's t over {len(shared)} paired prompts"
+    method = f"Student's t over {len(shared)} paired {kind_of(shared)}"
     return Estimate(value, Interval(value - half, value + half, level, method), len(shared))
 
 

@@ -211,7 +211,7 @@ def _clips(folder: Path, recipe: Recipe) -> list[tuple]:
                 prompt = f"test-{index:06d}"
                 what = (_text(index, recipe), "|".join(_tags(index)), take, 1000 + index)
                 heard = (recipe.seconds, 0.5, -20.0, 0.0, 0.0, 0.0)
-                rows.append((name, f"{prompt}#{take}", prompt, *what, key, path, key, *heard, "ok", ""))
+                rows.append((name, f"{prompt}#{take}", prompt, *what, key, path, key, *heard, "ok", "", ""))
     return rows
 
 
@@ -244,7 +244,7 @@ def _trials(recipe: Recipe) -> list[tuple]:
 
 
 _TYPES = {
-    "clips": "VARCHAR," * 5 + "INT,BIGINT," + "VARCHAR," * 3 + "DOUBLE," * 6 + "VARCHAR,VARCHAR",
+    "clips": "VARCHAR," * 5 + "INT,BIGINT," + "VARCHAR," * 3 + "DOUBLE," * 6 + "VARCHAR,VARCHAR,VARCHAR",
     "scores": "VARCHAR,VARCHAR,VARCHAR,VARCHAR,INT,DOUBLE",
     "trials": "VARCHAR,INT,VARCHAR,VARCHAR,INT,DOUBLE,DOUBLE,BIGINT",
 }

@@ -24,6 +24,8 @@ FOUNDATION = BASE | {
     "flow",
     "store",
     "escape",
+    "offers",
+    "summaries",
     "models",
 }
 MIDDLE = FOUNDATION | {"samplers", "losses", "gate", "report"}
@@ -43,6 +45,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "flow": BASE,
     "store": BASE,
     "escape": BASE,
+    "offers": BASE,
+    "summaries": BASE | {"store"},
     "models": BASE | {"dsp", "flow", "seeding"},
     # Samplers and losses are handed callables: that is what makes them usable with any network.
     "samplers": BASE | {"flow"},

@@ -181,3 +181,20 @@ def test_other_intervals_refuse_what_they_cannot_rest_on():
         stats.percentile([1.0] * 7 + [math.inf], 0.5)
     with pytest.raises(ValueError, match="between 0 and 1"):
         stats.samples_needed(1.0)
+
+
+def test_captions_of_one_recording_are_one_unit():
+    """Five equal copies of a set say no more than the set: the interval must not shrink."""
+    rng = np.random.default_rng(0)
+    alone = {f"r{n}#0": float(score) for n, score in enumerate(rng.normal(size=40))}
+    copies = {f"{clip.removesuffix('#0')}-{k}#0": score for clip, score in alone.items() for k in range(5)}
+    clusters = {clip.removesuffix("#0"): f"recording:{clip.split('-')[0]}" for clip in copies}
+    one = stats.mean_interval(stats.by_prompt(alone))
+    together = stats.mean_interval(stats.by_prompt(copies, clusters))
+    apart = stats.mean_interval(stats.by_prompt(copies))
+    assert (together.low, together.high) == pytest.approx((one.low, one.high), rel=0.02)
+    assert apart.high - apart.low < 0.6 * (one.high - one.low)
+    assert (stats.kind_of(clusters.values()), stats.kind_of(alone)) == ("recordings", "prompts")
+    other = {clip: score + 0.1 * n % 0.7 for n, (clip, score) in enumerate(copies.items())}
+    paired = stats.paired_difference(other, copies, clusters)
+    assert paired.count == 40 and paired.interval.method == "Student's t over 40 paired recordings"

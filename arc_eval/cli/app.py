@@ -6,7 +6,7 @@ import sys
 import typer
 
 from arc_eval import __version__
-from arc_eval.cli import catalog, evaluate, judge, make, training, weights
+from arc_eval.cli import catalog, evaluate, judge, make, reference, training, weights
 from arc_eval.cli.failures import FrontDoor, unforeseen
 from arc_eval.escape import console
 from arc_eval.models.offline import go_offline, offline
@@ -27,6 +27,7 @@ app = typer.Typer(
 
 app.command("run")(evaluate.run)
 app.command("score")(evaluate.score)
+app.command("reference")(reference.reference)
 app.command("report")(judge.report)
 app.command("compare")(judge.compare)
 app.command("gate")(judge.gate)

@@ -84,7 +84,12 @@ def score(
         Path, typer.Option("--prompts", metavar="CSV", help="Which file answers which caption.")
     ],
     reference: Annotated[
-        Path, typer.Option("--reference", metavar="FOLDER", help="Real recordings to judge by.")
+        Path,
+        typer.Option(
+            "--reference",
+            metavar="FOLDER|FILE",
+            help="Real recordings to judge by, or a file that `arc-eval reference` kept of them.",
+        ),
     ],
     metrics: Annotated[
         list[str] | None, typer.Option("--metrics", metavar="NAME", help="Only these; see `list metrics`.")

@@ -52,7 +52,9 @@ def plan(suite: "Suite", limit: int | None = None, device: str | None = None) ->
     here: raises SuiteError, DataError or CheckpointError.
     """
     from arc_eval.pipeline.plan import chosen_prompts, planned
+    from arc_eval.pipeline.recordings import obtainable, one_of_each
 
+    reference = suite.reference.build()
     prompts = chosen_prompts(suite.prompts.build(), limit)
     systems = planned(suite, prompts, device)
     timed = sum(system.timed for system in systems)
@@ -60,7 +62,7 @@ def plan(suite: "Suite", limit: int | None = None, device: str | None = None) ->
         "prompts": len(prompts),
         "clips to generate": sum(len(system.jobs) for system in systems if system.timed),
         "clips to judge": sum(len(system.jobs) for system in systems),
-        "reference recordings": len(suite.reference.build().prompts()),
+        "reference recordings": len(one_of_each(obtainable(reference))) if reference.takes() else 0,
         "extractors": len(suite.extractors),
         "metrics": len(suite.metrics),
         "timed trials": timed * suite.bench.trials if suite.bench else 0,

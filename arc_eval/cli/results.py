@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 def run_text(source: "Source") -> str:
     """The main columns of the report's table, without intervals; what they rest on; what failed and why."""
-    from arc_eval.report.comparison import comparison
+    from arc_eval.report.comparison import comparison, remarks
     from arc_eval.report.source import entries
 
-    shown = _main_columns(comparison(entries([source])))
+    systems = entries([source])
+    shown = _main_columns(comparison(systems))
     head = ["system", *(column.heading for column in shown.columns)]
     rows = [[row.title, *(cell.text for cell in row.cells)] for row in shown.rows]
-    notes = [*shown.denominators(), *failures(source.run)]
+    notes = [*shown.denominators(), *remarks(systems), *failures(source.run)]
     return "\n".join([table(head, rows), "", *map(one_line, notes)])
 
 
@@ -69,8 +70,9 @@ def comparison_text(found: "Comparison") -> str:
 
 
 def _pairing(item: "Difference") -> str:
-    groups = item.interval is not None and item.interval.method.endswith("groups of prompts")
-    return f"paired, {item.prompts} {'groups' if groups else 'prompts'}" if item.prompts else "unpaired"
+    method = item.interval.method if item.interval else ""
+    units = "groups" if method.endswith("groups of prompts") else method.rpartition(" ")[2] or "prompts"
+    return f"paired, {item.prompts} {units}" if item.prompts else "unpaired"
 
 
 def _difference(item: "Difference", found: "Comparison") -> list[str]:

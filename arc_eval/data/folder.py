@@ -6,6 +6,7 @@ which columns are understood.
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
@@ -16,6 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from arc_eval import contracts
+from arc_eval.data.files import audio_files
 from arc_eval.data.listing import Entry, read_listing
 from arc_eval.dsp import read_audio
 from arc_eval.errors import AudioError, DataError
@@ -23,7 +25,6 @@ from arc_eval.records.prompt import Prompt
 from arc_eval.store import file_digest
 
 LISTING = "metadata.csv"
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
 class Settings(contracts.Settings):
@@ -88,15 +89,27 @@ class Folder:
         }
         if named or not self.settings.path.is_dir():
             return named
-        stems = {_stem(file, self._folder): file for file in _audio_files(self._folder)}
+        stems = {_stem(file, self._folder): file for file in audio_files(self._folder)}
         return {id_: stems.get(id_, self._folder / f"{id_}.wav") for id_ in self._entries}
 
     @cached_property
     def _prompts(self) -> list[Prompt]:
         return [
-            Prompt(entry.id, entry.caption, min(self._seconds(entry), self._longest), entry.tags)
+            Prompt(
+                entry.id,
+                entry.caption,
+                min(self._seconds(entry), self._longest),
+                entry.tags,
+                self._shared.get(entry.file_name or "", ""),
+            )
             for entry in self._entries.values()
         ]
+
+    @cached_property
+    def _shared(self) -> dict[str, str]:
+        """The files with several captions, by their names in the list."""
+        counts = Counter(entry.file_name for entry in self._entries.values() if entry.file_name)
+        return {name: name for name, captions in counts.items() if captions > 1}
 
     @property
     def _longest(self) -> float:
@@ -174,10 +187,6 @@ class Folder:
         return digest.hexdigest()
 
 
-def _audio_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-
-
 def _stem(file: Path, folder: Path) -> str:
     return file.relative_to(folder).with_suffix("").as_posix()
 
@@ -193,7 +202,7 @@ def _agree(listing: Path, entries: Sequence[Entry], folder: Path, files: Mapping
             "restore the files or remove the lines"
         )
     listed = {file.resolve() for file in files.values()}
-    strays = [str(f.relative_to(folder)) for f in _audio_files(folder) if f.resolve() not in listed]
+    strays = [str(f.relative_to(folder)) for f in audio_files(folder) if f.resolve() not in listed]
     if strays:
         raise DataError(
             f"{folder}: {len(strays)} clips have no prompt in {listing.name}: {_few(strays)}; "

@@ -42,7 +42,7 @@ def read_listing(path: Path, columns: Mapping[str, str]) -> list[Entry]:
     columns: meaning (a key of ALIASES) to header name, for lists that use other names. The id is the
     `id` column, else the file's name without its suffix, else the line's number. Raises DataError.
     """
-    rows = _rows(path)
+    rows = read_rows(path)
     header_line, header = next(rows, (1, []))
     if not header:
         raise DataError(f"{path}: the file is empty; its first line must name the columns")
@@ -60,8 +60,8 @@ def read_listing(path: Path, columns: Mapping[str, str]) -> list[Entry]:
     return entries
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The first line of each record, and its cells; blank lines are skipped."""
+def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The first line of each record, and its cells; blank lines are skipped. Raises DataError."""
     try:
         content = path.read_bytes()
         text = content.decode("utf-8-sig")
@@ -120,7 +120,7 @@ def _entry(
         id=said["id"] or own_name,
         caption=said["caption"] or "",
         file_name=file_name,
-        seconds=_seconds(f"{where}, column {header[places['seconds'] or 0]!r}", said["seconds"]),
+        seconds=positive_seconds(f"{where}, column {header[places['seconds'] or 0]!r}", said["seconds"]),
         tags=tuple(tag.strip() for tag in (said["tags"] or "").split("|") if tag.strip()),
     )
 
@@ -133,7 +133,8 @@ def _stay_inside(where: str, file_name: str) -> None:
         )
 
 
-def _seconds(where: str, text: str | None) -> float | None:
+def positive_seconds(where: str, text: str | None) -> float | None:
+    """A cell's number, None if it is empty. Raises DataError, which names the place as `where`."""
     if not text:
         return None
     try:

@@ -48,17 +48,19 @@ class _Ends:
 def paired(
     a: Mapping[str, float],  # clip id to score
     b: Mapping[str, float],
+    clusters: Mapping[str, str] | None = None,
 ) -> Change:
     """Mean over shared prompts of the difference of their clip means.
 
+    clusters: prompt id to the unit that it shares with other prompts, if it does; then over those units.
     Raises IncompleteError if no prompt is shared.
     """
-    ours, theirs = by_prompt(b), by_prompt(a)
+    ours, theirs = by_prompt(b, clusters), by_prompt(a, clusters)
     shared = sorted(ours.keys() & theirs.keys())
     if not shared:
         raise IncompleteError("no prompt was scored on both sides")
     try:
-        estimate = paired_difference(b, a)
+        estimate = paired_difference(b, a, clusters)
     except IncompleteError as error:
         differences = [_mean(ours[prompt]) - _mean(theirs[prompt]) for prompt in shared]
         return Change(_mean(differences), None, str(error), "paired", len(shared))

@@ -189,7 +189,7 @@ def _sampling(contrast: Contrast) -> Variance:
 def _units(side: Side, name: str, metric: str) -> Mapping[str, Sequence[float]]:
     """What each prompt, or group of prompts, contributes to a number: scores of clips, or one influence."""
     if scores := side.scores.get((name, metric)):
-        return by_prompt(scores)
+        return by_prompt(scores, side.clusters)
     return {unit: [pulled] for unit, pulled in side.influence.get((name, metric), {}).items()}
 
 

@@ -17,7 +17,8 @@ from arc_eval.gate.change import Ratio
 from arc_eval.gate.sizes import equalised, require_equal_sizes
 from arc_eval.records.basis import base_name, basis, differing, extractor_name, is_timed
 from arc_eval.records.measurement import Direction, Failure, Interval, Measurement
-from arc_eval.records.parquet import read_influence, read_scores
+from arc_eval.records.parquet import read_clips, read_influence, read_scores
+from arc_eval.records.prompt import Prompt, clusters
 from arc_eval.records.run import Run, System
 
 Scores = Mapping[tuple[str, str], Mapping[str, float]]
@@ -26,12 +27,16 @@ Scores = Mapping[tuple[str, str], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two Runs: what to call it, its record, its scores by clip, its influences by prompt."""
+    """One of the two Runs: what to call it, its record, its scores by clip, its influences by prompt.
+
+    clusters: prompt id to the unit that it shares with its recording's other prompts, if it does.
+    """
 
     name: str
     run: Run
     scores: Scores
     influence: Scores = field(default_factory=dict)
+    clusters: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> "Side":
@@ -43,7 +48,8 @@ class Side:
         influence: dict[tuple[str, str], dict[str, float]] = {}
         for pull in read_influence(folder):
             influence.setdefault((pull.system, pull.metric), {})[pull.unit] = pull.value
-        return cls(folder.resolve().name, run, scores, influence)
+        prompts = {Prompt(row.prompt, "", 0.0, recording=row.recording) for row in read_clips(folder)}
+        return cls(folder.resolve().name, run, scores, influence, clusters(prompts))
 
     def system(self, name: str) -> System:
         """Raises SuiteError with the near miss if the Run has no such system."""
@@ -82,7 +88,7 @@ class Difference:
     no_interval: str
     pairing: Literal["paired", "unpaired"]
     prompts: int
-    """How many prompts, or groups of prompts, were paired; 0 if unpaired."""
+    """How many prompts, their recordings, or groups of them, were paired; 0 if unpaired."""
     ratio: Ratio | None
     note: str = ""
     """How both numbers were equalised, if they were."""
@@ -175,7 +181,11 @@ def difference(
     before, after = a.scores.get((system_a, metric)), b.scores.get((system_b, metric))
     by_clip = bool(before and after)
     pulls = a.influence.get((system_a, metric), {}), b.influence.get((system_b, metric), {})
-    found = change.paired(before or {}, after or {}) if by_clip else change.linear(left, right, *pulls)
+    found = (
+        change.paired(before or {}, after or {}, {**a.clusters, **b.clusters})
+        if by_clip
+        else change.linear(left, right, *pulls)
+    )
     return Difference(
         system=system_b,
         metric=metric,

@@ -58,7 +58,7 @@ class Alignment:
 
     def measure(self, evidence: Evidence) -> list[Measurement]:
         """One Measurement, higher is better; interval by bootstrap over prompts."""
-        return [mean_measurement(self.name, self.scores(evidence), "", "higher", evidence.counts)]
+        return [mean_measurement(self.name, self.scores(evidence), "", "higher", evidence)]
 
 
 class Settings(shared.Settings):

@@ -15,6 +15,7 @@ from torch import Tensor
 from arc_eval.canaries import KnownAnswer
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
+from arc_eval.influence import mean_influence
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import Rows, clip_means, measurement, rows, set_measurement
 from arc_eval.metrics.known import question
@@ -94,10 +95,10 @@ class Diversity:
         prompts, as the scale. Takes as unlike each other as that ignore their prompt.
         """
         scores = self.scores(evidence)
-        prompts = {prompt: [fmean(own)] for prompt, own in by_prompt(scores).items()}
-        value = fmean(score for [score] in prompts.values())
+        prompts = {prompt: fmean(own) for prompt, own in by_prompt(scores).items()}
+        units, value = by_prompt(prompts, evidence.clusters), fmean(prompts.values())
         counts = replace(evidence.counts, scored=len(scores))
-        own = measurement(self.name, value, "", "higher", counts, lambda: mean_interval(prompts))
+        own = measurement(self.name, value, "", "higher", counts, lambda: mean_interval(units))
         described = clip_means(rows(evidence.generated, self.extractor, "generated clips"))
         apart = distances_between_prompts(described)
         if len(apart) < 2:
@@ -106,7 +107,8 @@ class Diversity:
 
         def influence() -> dict[str, float]:
             # Each distance has a prompt at both ends: leaving one out tells twice.
-            return {prompt: 2 * distance - between for prompt, distance in apart.items()}
+            pulled = {prompt: 2 * distance - between for prompt, distance in apart.items()}
+            return mean_influence(by_prompt(pulled, evidence.clusters))
 
         name = f"ccds_between[{self.extractor}]"
         return [own, set_measurement(name, influence, between, "none", counts, (0.0, 2.0))]

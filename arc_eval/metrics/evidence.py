@@ -4,7 +4,7 @@ Rows that are not finite are refused here, once: no metric can average a NaN awa
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 import torch
@@ -32,16 +32,22 @@ class Settings(contracts.Settings):
 class Rows:
     """Rows of one extractor in double precision.
 
-    values: float64[row, feature], finite; owners: clip of each row; prompts: its prompt.
+    values: float64[row, feature], finite; owners: clip of each row; clusters: of `Evidence`.
     """
 
     values: Tensor
     owners: tuple[str, ...]
+    clusters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def prompts(self) -> tuple[str, ...]:
         """The prompt id of each row."""
         return tuple(owner.rsplit("#", 1)[0] for owner in self.owners)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """What intervals resample or leave out with each row: its prompt, or all prompts of a recording."""
+        return tuple(self.clusters.get(prompt, prompt) for prompt in self.prompts)
 
     @property
     def clips(self) -> int:
@@ -65,14 +71,24 @@ def sides(evidence: Evidence, extractor: str, minimum: int) -> Sides:
 
     Raises IncompleteError as `rows` does, NotComparableError if they were extracted differently.
     """
-    generated = rows(evidence.generated, extractor, "generated clips", minimum)
+    generated = generated_rows(evidence, extractor, minimum)
+    if extractor in evidence.moments:
+        raise IncompleteError("the reference is statistics, mean and covariance; this needs recordings' rows")
     reference = rows(evidence.reference, extractor, "reference recordings", minimum)
     ours, theirs = evidence.generated[extractor].fingerprint, evidence.reference[extractor].fingerprint
     differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
     if differing:
-        fields = ", ".join(differing)
-        raise NotComparableError(f"{extractor!r} described clips and reference with different {fields}")
+        raise NotComparableError(
+            f"{extractor!r} described clips and reference with different {', '.join(differing)}"
+        )
     return Sides(generated, reference)
+
+
+def generated_rows(evidence: Evidence, extractor: str, minimum: int = 1) -> Rows:
+    """The system's rows, float64[row, feature], with the units of its prompts. Raises as `rows`."""
+    return replace(
+        rows(evidence.generated, extractor, "generated clips", minimum), clusters=evidence.clusters
+    )
 
 
 def rows(embeddings: Mapping[str, Embedding], extractor: str, what: str, minimum: int = 1) -> Rows:
@@ -103,19 +119,7 @@ def clip_means(described: Rows) -> Rows:
     index = torch.tensor([place[owner] for owner in described.owners])
     totals = described.values.new_zeros(len(owners), described.values.shape[1])
     totals.index_add_(0, index, described.values)
-    return Rows(totals / index.bincount().double().unsqueeze(1), owners)
-
-
-def prompt_places(prompts: Sequence[str]) -> Tensor:
-    """int64[row], the place of each row's prompt among all in the order of their ids."""
-    place = {prompt: index for index, prompt in enumerate(sorted(set(prompts)))}
-    return torch.tensor([place[prompt] for prompt in prompts])
-
-
-def by_prompt_sum(values: Tensor, described: Rows) -> Tensor:
-    """float64[prompt], the sum of float64[row] over each prompt's rows, prompts in order of their ids."""
-    places = prompt_places(described.prompts)
-    return values.new_zeros(int(places.max()) + 1).index_add_(0, places, values)
+    return Rows(totals / index.bincount().double().unsqueeze(1), owners, described.clusters)
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:
@@ -127,14 +131,14 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PromptGroups:
-    """Groups of prompts for the jackknife: of: int64[row], the group of each row; prompts: each group's."""
+    """Groups of units (`Rows.units`) for the jackknife: of: int64[row], each row's; prompts: each group's."""
 
     of: Tensor
     prompts: tuple[tuple[str, ...], ...]
 
     @classmethod
     def deal(cls, prompts: Sequence[str]) -> "PromptGroups":
-        """Deals the prompts of rows into at most GROUPS groups."""
+        """Deals the prompts (`Rows.units`) of rows into at most GROUPS groups."""
         distinct = sorted(set(prompts))
         count = min(GROUPS, len(distinct))
         members: list[list[str]] = [[] for _ in range(count)]
@@ -217,18 +221,18 @@ def mean_measurement(
     scores: Mapping[str, float],
     unit: str,
     direction: Direction,
-    counts: Counts,
+    evidence: Evidence,
     interval: Callable[[Mapping[str, Sequence[float]]], Interval] = mean_interval,
 ) -> Measurement:
-    """The mean of a score for each clip, with an interval over prompts.
+    """The mean of a score for each clip, with an interval over prompts, or over their recordings.
 
     Raises IncompleteError if no clip has a score: a mean of nothing is not zero.
     """
     if not scores:
-        raise IncompleteError(f"{metric}: no clip could be scored ({counts})")
-    groups = by_prompt(scores)
+        raise IncompleteError(f"{metric}: no clip could be scored ({evidence.counts})")
+    groups = by_prompt(scores, evidence.clusters)
     value = sum(scores.values()) / len(scores)
-    narrowed = replace(counts, scored=len(scores))
+    narrowed = replace(evidence.counts, scored=len(scores))
     # A share's own interval knows that none seen is not none possible; the spread of prompts does not.
     influence = mean_influence(groups) if interval is mean_interval else {}
     return measurement(metric, value, unit, direction, narrowed, lambda: interval(groups), influence)

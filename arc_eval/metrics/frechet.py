@@ -17,12 +17,20 @@ from torch import Tensor
 
 from arc_eval.canaries import KnownAnswer
 from arc_eval.contracts import Evidence
-from arc_eval.errors import IncompleteError
+from arc_eval.errors import IncompleteError, NotComparableError
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, by_prompt_sum, set_measurement, sides
+from arc_eval.metrics.evidence import (
+    PromptGroups,
+    Rows,
+    generated_rows,
+    set_measurement,
+    sides,
+)
 from arc_eval.metrics.frechet_influence import row_influence
 from arc_eval.metrics.known import BROKEN_SOUNDS, question
 from arc_eval.metrics.nuclear import nuclear_norm, triangle_product
+from arc_eval.metrics.stated import StatedGaussian
+from arc_eval.metrics.units import by_unit_sum
 from arc_eval.records.measurement import Measurement
 from arc_eval.stats import MINIMUM_PROMPTS, require_prompts
 
@@ -64,7 +72,7 @@ class Gaussian:
         return self.triangle[1:, 1:] / math.sqrt(self.rows - 1)
 
 
-def gaussian_distance(a: Gaussian, b: Gaussian) -> float:
+def gaussian_distance(a: Gaussian, b: Gaussian | StatedGaussian) -> float:
     """|mean difference|^2 + tr A + tr B - 2 tr sqrt(A B), of at least two rows each."""
     # The nuclear norm of the product of the deviations is the trace of the root of the product of
     # the covariances. Taken this way it is real by construction, rank-deficient or not: there is no
@@ -108,6 +116,31 @@ def without_each(parts: Sequence[Gaussian]) -> list[Gaussian]:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """Generated rows, and what they are compared with after `origin`, float64[feature], was taken away."""
+
+    generated: Rows
+    reference: Gaussian | StatedGaussian
+    origin: Tensor
+
+
+def compared(evidence: Evidence, extractor: str) -> Compared:
+    """Both sides of a distance, of two rows each at least: the reference's own, or its mean and covariance.
+
+    Raises IncompleteError and NotComparableError as `sides`.
+    """
+    moments = evidence.moments.get(extractor)
+    if moments is None:
+        both = sides(evidence, extractor, minimum=2)
+        origin = both.reference.values.mean(0)
+        return Compared(both.generated, Gaussian.fit(both.reference.values - origin), origin)
+    generated = generated_rows(evidence, extractor, minimum=2)
+    if (ours := generated.values.shape[1]) != (theirs := len(moments.mean)):
+        raise NotComparableError(f"{extractor!r} gives {ours} features, the reference statistics {theirs}")
+    return Compared(generated, StatedGaussian.around_zero(moments), moments.mean)
+
+
+@dataclass(frozen=True)
 class Frechet:
     """Fréchet distance of the generated clips to the reference: `fd[extractor]`, and `fd_bias[extractor]`."""
 
@@ -137,10 +170,9 @@ class Frechet:
         The interval is of the influence of prompts, the bias of a jackknife over groups of them; in both
         the reference is held fixed.
         """
-        both = sides(evidence, self.extractor, minimum=2)
-        generated, origin = both.generated, both.reference.values.mean(0)
-        reference = Gaussian.fit(both.reference.values - origin)
-        groups = PromptGroups.deal(generated.prompts)
+        both = compared(evidence, self.extractor)
+        generated, reference, origin = both.generated, both.reference, both.origin
+        groups = PromptGroups.deal(generated.units)
         parts = [Gaussian.fit(generated.values[groups.of == g] - origin) for g in range(len(groups))]
         whole = reduce(add, parts)
         value = gaussian_distance(whole, reference)
@@ -150,9 +182,9 @@ class Frechet:
             require_prompts(len(groups))
             shift, centred = whole.mean - reference.mean, generated.values - origin - whole.mean
             pull = row_influence(centred, shift, whole.deviation, reference.deviation)
-            sums = by_prompt_sum(pull, generated)
+            sums = by_unit_sum(pull, generated)
             pulled = (value + sums * (len(sums) / len(generated))).tolist()
-            return dict(zip(sorted(set(generated.prompts)), pulled, strict=True))
+            return dict(zip(sorted(set(generated.units)), pulled, strict=True))
 
         found = [set_measurement(self.name, influence, value, "lower", counts, (0.0, math.inf))]
         if len(groups) >= MINIMUM_PROMPTS:

@@ -27,8 +27,8 @@ import torch
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, Rows, set_measurement, sides
-from arc_eval.metrics.frechet import Gaussian, gaussian_distance
+from arc_eval.metrics.evidence import PromptGroups, Rows, set_measurement
+from arc_eval.metrics.frechet import Gaussian, compared, gaussian_distance
 from arc_eval.records.measurement import Measurement
 
 BLOCKS = 6
@@ -56,11 +56,11 @@ def fitted_line(inverse: Sequence[float], distances: Sequence[float]) -> Line:
 
 def dealt(rows: Rows, seed: int) -> PromptGroups:
     """The prompts of the rows in BLOCKS of near equal size, by a hash of seed and prompt."""
-    hashed = {p: hashlib.sha256(f"{seed}:{p}".encode()).hexdigest() for p in set(rows.prompts)}
+    hashed = {p: hashlib.sha256(f"{seed}:{p}".encode()).hexdigest() for p in set(rows.units)}
     order = sorted(hashed, key=hashed.__getitem__)
     place = {prompt: index % BLOCKS for index, prompt in enumerate(order)}
     members = tuple(tuple(order[block::BLOCKS]) for block in range(BLOCKS))
-    return PromptGroups(torch.tensor([place[prompt] for prompt in rows.prompts]), members)
+    return PromptGroups(torch.tensor([place[unit] for unit in rows.units]), members)
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ class FrechetInfinity:
         Raises IncompleteError if there are fewer than two prompts for each block, or if the smallest
         subset has no more rows than features.
         """
-        both = sides(evidence, self.extractor, minimum=2)
-        generated, origin = both.generated, both.reference.values.mean(0)
-        if (prompts := len(set(generated.prompts))) < 2 * BLOCKS:
+        both = compared(evidence, self.extractor)
+        generated, reference, origin = both.generated, both.reference, both.origin
+        if (prompts := len(set(generated.units))) < 2 * BLOCKS:
             raise IncompleteError(f"{self.name}: needs at least {2 * BLOCKS} prompts; there are {prompts}")
         blocks = dealt(generated, self.seed)
         features = generated.values.shape[1]
@@ -92,7 +92,6 @@ class FrechetInfinity:
                 f"{self.name}: half of the clips give {smallest} rows of {features} features; the line in "
                 "1 / prompts holds only with more rows than features, so more prompts are needed"
             )
-        reference = Gaussian.fit(both.reference.values - origin)
         parts = [Gaussian.fit(generated.values[blocks.of == b] - origin) for b in range(BLOCKS)]
 
         @cache  # a subset serves the line and the jackknife

@@ -60,7 +60,7 @@ class Health:
                 dict(zip(described.owners, values.tolist(), strict=True)),
                 unit,
                 direction,
-                evidence.counts,
+                evidence,
                 share_interval if whole else mean_interval,
             )
 

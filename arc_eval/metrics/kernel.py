@@ -3,7 +3,7 @@
 Gaussian kernel exp(-d^2 / (2 b^2)); the bandwidth b is the median distance within the *reference*,
 so every system is measured with one and the same kernel. Unbiased at any number of clips, hence
 negative now and then when two sets are alike. Every row counts. Rows of one prompt are no
-independent draws (takes, windows), so pairs within a prompt, or within a recording, are left out;
+independent draws (takes, windows), so pairs within a prompt, or of prompts of one recording, are left out;
 with one row for each prompt this is the usual estimator.
 Source: Gretton et al. 2012, lemma 6; scale and bandwidth as arXiv 2502.15602.
 """
@@ -19,8 +19,9 @@ from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.influence import jackknife_influence
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import Rows, by_prompt_sum, prompt_places, set_measurement, sides
+from arc_eval.metrics.evidence import Rows, set_measurement, sides
 from arc_eval.metrics.known import BROKEN_SOUNDS
+from arc_eval.metrics.units import by_unit_sum, unit_places
 from arc_eval.records.measurement import Measurement
 from arc_eval.stats import require_prompts
 
@@ -65,7 +66,7 @@ class Sums:
 
 def within(rows: Rows, bandwidth: float) -> Sums:
     """Kernel sums between rows of different prompts."""
-    prompt = prompt_places(rows.prompts)
+    prompt = unit_places(rows.units)
     total = torch.zeros(int(prompt.max()) + 1, dtype=torch.float64)
     pairs = torch.zeros_like(total)
     for block in torch.split(torch.arange(len(rows)), _BLOCK):
@@ -109,11 +110,11 @@ class Kernel:
         counts = replace(evidence.counts, scored=generated.clips)
 
         def influence() -> dict[str, float]:
-            prompts = sorted(set(generated.prompts))
+            prompts = sorted(set(generated.units))
             require_prompts(len(prompts))
             # A pair has a prompt at both ends, so without a prompt twice its pairs are gone.
             own = (ours.total.sum() - 2 * ours.total) / (ours.pairs.sum() - 2 * ours.pairs)
-            sums, sizes = by_prompt_sum(cross, generated), by_prompt_sum(torch.ones_like(cross), generated)
+            sums, sizes = by_unit_sum(cross, generated), by_unit_sum(torch.ones_like(cross), generated)
             other = (sums.sum() - sums) / (sizes.sum() - sizes)
             left_out = SCALE * (own + theirs.mean - 2 * other)
             return jackknife_influence(value, left_out.tolist(), dict.fromkeys(prompts, 1))

@@ -11,7 +11,7 @@ never compared with itself unless there is one recording only.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,8 +20,9 @@ from arc_eval.canaries import KnownAnswer
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import Rows, clip_means, mean_measurement, rows
+from arc_eval.metrics.evidence import Rows, clip_means, generated_rows, mean_measurement, rows
 from arc_eval.metrics.known import BROKEN_OR_WRONG, question
+from arc_eval.metrics.units import unit_places
 from arc_eval.records.measurement import Measurement
 
 EPSILON = 1e-6
@@ -43,22 +44,23 @@ def label_divergence(
 def levels_without_listening(recorded: Rows, places: Sequence[int]) -> dict[str, dict[str, float]]:
     """Two levels for each recording at `places`: of other prompts' recordings, and of the mean labels.
 
-    Recording id to divergence by name; a level that needs another prompt is absent if there is none.
+    Recording id to divergence by name; a level that needs another prompt is absent if there is none. A
+    recording with several captions stands there for each; it is no other recording to itself.
     """
     logits = recorded.values[list(places)]
     owners = [recorded.owners[place] for place in places]
-    prompts = [recorded.prompts[place] for place in places]
-    number = {prompt: index for index, prompt in enumerate(dict.fromkeys(prompts))}
-    of = torch.tensor([number[prompt] for prompt in prompts])
-    if len(number) < 2:
+    units = recorded.units
+    of = unit_places([units[place] for place in places])
+    if not len(of) or int(of.max()) < 1:
         return {}
-    # KL(a || b) for all pairs is -H(a) minus a product of probabilities and logarithms.
     p = logits.softmax(1)
     log_reference = (p + EPSILON).log()
-    certainty = (p * logits.log_softmax(1)).sum(1)
-    pairs = certainty[:, None] - p @ log_reference.T
-    other = of[:, None] != of
-    chance = (pairs * other).sum(0) / other.sum(0)
+    # KL(a || b) is -H(a) minus a . log b, linear in what is of a: its mean over all a of other units needs
+    # only their sum, so never the matrix of all pairs.
+    facts = torch.cat([p, (p * logits.log_softmax(1)).sum(1, keepdim=True), torch.ones_like(p[:, :1])], 1)
+    of_unit = facts.new_zeros(int(of.max()) + 1, facts.shape[1]).index_add_(0, of, facts)
+    others = facts.sum(0) - of_unit[of]
+    chance = (others[:, -2] - (others[:, :-2] * log_reference).sum(1)) / others[:, -1]
     mean = p.mean(0)
     constant = torch.special.xlogy(mean, mean).sum() - log_reference @ mean
     return {
@@ -100,11 +102,12 @@ class LabelKl:
 
         Raises IncompleteError if no prompt has one.
         """
-        generated = clip_means(rows(evidence.generated, self.extractor, "generated clips"))
-        recorded = clip_means(rows(evidence.paired, self.extractor, "recordings of the suite's prompts"))
+        generated = clip_means(generated_rows(evidence, self.extractor))
+        recorded = self._recorded(evidence)
         recordings: dict[str, list[int]] = {}
+        known = recorded.prompts
         for index in sorted(range(len(recorded)), key=lambda index: _take(recorded.owners[index])):
-            recordings.setdefault(recorded.prompts[index], []).append(index)
+            recordings.setdefault(known[index], []).append(index)
         ours = [index for index, prompt in enumerate(generated.prompts) if prompt in recordings]
         if not ours:
             raise IncompleteError(f"{self.name}: no generated clip's prompt has a recording to compare with")
@@ -121,14 +124,19 @@ class LabelKl:
         always says the recordings' mean labels would: on music the whole range may be small.
         """
         scores = self.scores(evidence)
-        found = [mean_measurement(self.name, scores, "nat", "lower", evidence.counts)]
-        recorded = clip_means(rows(evidence.paired, self.extractor, "recordings of the suite's prompts"))
+        found = [mean_measurement(self.name, scores, "nat", "lower", evidence)]
+        recorded = self._recorded(evidence)
         prompts = {clip.rsplit("#", 1)[0] for clip in scores}
         own = [index for index, prompt in enumerate(recorded.prompts) if prompt in prompts]
         for name, levels in levels_without_listening(recorded, own).items():
             full = f"{name}[{self.extractor}]"
-            found.append(mean_measurement(full, levels, "nat", "none", evidence.counts))
+            found.append(mean_measurement(full, levels, "nat", "none", evidence))
         return found
+
+    def _recorded(self, evidence: Evidence) -> Rows:
+        """One row for each recording of a prompt."""
+        found = rows(evidence.paired, self.extractor, "recordings of the suite's prompts")
+        return clip_means(replace(found, clusters=evidence.clusters))
 
 
 class Settings(shared.Settings):

@@ -130,7 +130,7 @@ class Manifold:
         generated = clip_means(both.generated)
         reference = torch.unique(clip_means(both.reference).values, dim=0)
         whole = neighbourhoods(generated.values, reference, self.k)[0]
-        groups = PromptGroups.deal(generated.prompts)
+        groups = PromptGroups.deal(generated.units)
         counts = replace(evidence.counts, scored=len(generated))
 
         @cache  # one pass serves both jackknives
@@ -139,7 +139,7 @@ class Manifold:
             return neighbourhoods(generated.values, reference, self.k, kept)
 
         def of_clips(scores: Tensor) -> dict[str, list[float]]:
-            return by_prompt(dict(zip(generated.owners, scores.tolist(), strict=True)))
+            return by_prompt(dict(zip(generated.owners, scores.tolist(), strict=True)), evidence.clusters)
 
         def mean(share: str, scores: Tensor, interval: Callable[[Groups], Interval]) -> Measurement:
             of_prompts, name = of_clips(scores), f"{share}[{self.extractor}]"

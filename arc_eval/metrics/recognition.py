@@ -75,7 +75,7 @@ class Recognition:
     def measure(self, evidence: Evidence) -> list[Measurement]:
         """One Measurement in 0..1, higher is better; interval over prompts."""
         scores = self.scores(evidence)
-        return [mean_measurement(self.name, scores, "share", "higher", evidence.counts, share_interval)]
+        return [mean_measurement(self.name, scores, "share", "higher", evidence, share_interval)]
 
 
 class Settings(shared.Settings):

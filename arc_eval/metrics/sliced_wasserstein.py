@@ -82,7 +82,7 @@ class SlicedWasserstein:
         both = sides(evidence, self.extractor, minimum=2)
         ours, theirs = both.generated.values, both.reference.values
         directions = random_directions(self.directions, ours.shape[1], self.seed)
-        groups = PromptGroups.deal(both.generated.prompts)
+        groups = PromptGroups.deal(both.generated.units)
         value = float(sliced_wasserstein(ours, theirs, directions))
 
         def left_out() -> list[float]:

@@ -15,7 +15,7 @@ from arc_eval.canaries import KnownAnswer
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, clip_means, rows, set_measurement
+from arc_eval.metrics.evidence import PromptGroups, clip_means, generated_rows, set_measurement
 from arc_eval.metrics.known import question
 from arc_eval.records.measurement import Measurement
 
@@ -51,8 +51,8 @@ class Vendi:
 
     def measure(self, evidence: Evidence) -> list[Measurement]:
         """One Measurement, higher is better; interval by jackknife over groups of prompts."""
-        clips = clip_means(rows(evidence.generated, self.extractor, "generated clips"))
-        groups = PromptGroups.deal(clips.prompts)
+        clips = clip_means(generated_rows(evidence, self.extractor))
+        groups = PromptGroups.deal(clips.units)
         value = vendi_score(clips.values)
         counts = replace(evidence.counts, scored=len(clips), rows=len(clips))
 

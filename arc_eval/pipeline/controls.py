@@ -8,6 +8,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from arc_eval.contracts import DataSource, Settings
@@ -41,15 +42,15 @@ class Recordings:
         self.sample_rate = source.sample_rate
         self._source = source
         self._stand_ins = stand_ins
-        self._known = {prompt.id for prompt in source.prompts()}
+        self._units = {prompt.id: prompt.unit for prompt in source.prompts()}
         self._identity = {**source.identity(), "code": code_digest(source, "arc_eval.dsp")}
 
     def origin(self, prompt: Prompt, take: int) -> Mapping[str, str]:
         """The source and the recording's name in it. Raises AudioError if the source does not know it."""
         name = self._named(prompt)
-        if name not in self._known:
+        if name not in self._units:
             raise AudioError(f"{name}: the source of recordings has none of this prompt")
-        return {**self._identity, "id": name, "take": str(take)}
+        return {**self._identity, "id": self._units[name], "take": str(take)}
 
     def recording(self, prompt: Prompt, take: int) -> Tensor:
         """float32[channel, time]. Raises AudioError if it cannot be read."""
@@ -64,7 +65,7 @@ class Recordings:
 
 
 def exchanged(prompts: Sequence[Prompt], seed: int) -> dict[str, str]:
-    """Each prompt's stand-in: another prompt that shares no tag and no caption with it, each used once.
+    """Each prompt's stand-in: one that shares no tag, caption or recording with it, each used once.
 
     Where not all can have one, as many as possible do and the others get any prompt but themselves.
     The same prompts and seed give the same exchange. Raises DataError for fewer than two prompts.
@@ -78,7 +79,7 @@ def exchanged(prompts: Sequence[Prompt], seed: int) -> dict[str, str]:
         )
     order = list(range(len(prompts)))
     random.Random(hashed_seed("exchanged", seed)).shuffle(order)
-    foreign = np.array([[_share_nothing(prompts[a], prompts[b]) for b in order] for a in order])
+    foreign = _share_nothing([prompts[place] for place in order])
     matched = maximum_bipartite_matching(csr_matrix(foreign), perm_type="column").tolist()
     left = sorted(set(range(len(order))) - set(matched))
     for place, partner in enumerate(matched):
@@ -91,5 +92,17 @@ def exchanged(prompts: Sequence[Prompt], seed: int) -> dict[str, str]:
     return {prompts[order[a]].id: prompts[order[b]].id for a, b in enumerate(matched)}
 
 
-def _share_nothing(a: Prompt, b: Prompt) -> bool:
-    return a.id != b.id and a.text != b.text and not set(a.tags) & set(b.tags)
+def _share_nothing(prompts: Sequence[Prompt]) -> NDArray[np.bool_]:
+    """bool[prompt, other prompt]."""
+    texts, units = (_numbered(names) for names in zip(*((p.text, p.unit) for p in prompts), strict=True))
+    foreign: NDArray[np.bool_] = (texts[:, None] != texts) & (units[:, None] != units)
+    for tag in {tag for prompt in prompts for tag in prompt.tags}:
+        tagged = np.array([tag in prompt.tags for prompt in prompts])
+        foreign[np.ix_(tagged, tagged)] = False
+    return foreign
+
+
+def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
+    """int64[name], equal where the names are."""
+    number = {name: index for index, name in enumerate(names)}
+    return np.array([number[name] for name in names])

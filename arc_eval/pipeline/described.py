@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from arc_eval.contracts import DataSource, Evidence, Extractor, Progress
+from arc_eval.offers import Summarised
+from arc_eval.pipeline.captions import firsts, shared
 from arc_eval.pipeline.extract import (
     Described,
     Item,
@@ -13,11 +15,18 @@ from arc_eval.pipeline.extract import (
     reference_items,
 )
 from arc_eval.pipeline.generate import Outcome
+from arc_eval.pipeline.kept import kept_labels, kept_summary
 from arc_eval.pipeline.pool import Pool, together
+from arc_eval.pipeline.recordings import declared_missing
 from arc_eval.records.measurement import Counts
+from arc_eval.records.missing import Missing
 from arc_eval.records.prompt import Prompt
+from arc_eval.records.summary import Moments
 from arc_eval.store import Store, digest_of
 from arc_eval.suite import Part, Suite
+
+REFERENCE, RECORDINGS = "reference", "recordings of the prompts"
+"""What the sets are called that every system is judged by."""
 
 ByExtractor = dict[str, Described]
 
@@ -37,6 +46,12 @@ class DescribedRun:
     """Of everything that decides the reference set; empty if nothing is judged by it."""
     recordings_digest: str = ""
     """Of everything that decides the recordings of the prompts; empty if there are none."""
+    missing: Mapping[str, Missing] = field(default_factory=dict)
+    """Set of recordings to those of it that were declared missing."""
+    moments: dict[str, Moments] = field(default_factory=dict)
+    """Of the reference, by extractor, where no more than statistics of it is here."""
+    remarks: tuple[str, ...] = ()
+    """What a reader must know of what systems are judged by."""
     problems: list[str] = field(default_factory=list)
     """A line for each set of clips of which some could not be described."""
 
@@ -49,6 +64,7 @@ class DescribedRun:
             reference={name: table.rows for name, table in self.reference.items()},
             text={name: table.rows for name, table in self.text.items()},
             paired={name: table.rows for name, table in self.paired.items()},
+            moments=self.moments,
             labels={name: table.labels for name, table in described.items() if table.labels},
             counts=counts,
         )
@@ -62,7 +78,8 @@ class DescribedRun:
         if described.lost:
             owner, reason = next(iter(described.lost.items()))
             count = len(described.lost)
-            self.problems.append(f"{title}: {count} not described by {name}; {owner}: {reason}")
+            total = count + len(set(described.rows.owners))
+            self.problems.append(f"{title}: {count} not described by {name}, of {total}; {owner}: {reason}")
 
 
 def describe_all(
@@ -80,23 +97,48 @@ def describe_all(
         return DescribedRun(prompts, {name: {} for name in outcomes})
     source: DataSource = suite.reference.build()
     recorded: DataSource = (suite.recordings or suite.prompts).build()
-    reference = reference_items(suite.reference, source)
+    kept = isinstance(source, Summarised), isinstance(recorded, Summarised)
+    reference = [] if kept[0] else reference_items(suite.reference, source)
+    judges = {REFERENCE: source} | ({RECORDINGS: recorded} if paired or kept[1] else {})
     found = DescribedRun(
         prompts,
         {name: {} for name in outcomes},
         reference_digest=digest_of(dict(source.identity())),
-        recordings_digest=digest_of(dict(recorded.identity())) if paired else "",
+        recordings_digest=digest_of(dict(recorded.identity())) if RECORDINGS in judges else "",
+        missing=_declared(judges),
+        remarks=_remarks(judges),
     )
     extractors: tuple[Extractor, ...] = together(tuple(parts.values()))
-    for name, extractor in zip(parts, extractors, strict=True):
+    for (name, part), extractor in zip(parts.items(), extractors, strict=True):
         found.fingerprints[name] = dict(extractor.fingerprint())
         found.take(found.text, name, describe_captions(extractor, prompts, store), "captions")
+        if (summary := kept_summary(source, name, part.kind, extractor)) and summary.moments:
+            found.moments[name] = summary.moments
+        if summary := kept_summary(recorded, name, part.kind, extractor):
+            labels = kept_labels(summary, recorded, prompts, suite.takes)
+            found.take(found.paired, name, labels, RECORDINGS)
     sets = [
-        ("reference", found.reference, reference),
-        ("recordings of the prompts", found.paired, paired),
+        (REFERENCE, found.reference, reference),
+        (RECORDINGS, found.paired, paired),
         *((system, found.generated[system], clip_items(made)) for system, made in outcomes.items()),
     ]
     for title, into, items in sets:
-        for name, rows in describe(parts, items, store, pool, progress, f"listen: {title}").items():
-            found.take(into, name, rows, title)
+        if items:
+            heard = describe(parts, firsts(items), store, pool, progress, f"listen: {title}")
+            for name, rows in heard.items():
+                found.take(into, name, shared(rows, items), title)
     return found
+
+
+def _declared(sources: Mapping[str, DataSource]) -> dict[str, Missing]:
+    found = {name: declared_missing(source) for name, source in sources.items()}
+    return {name: missing for name, missing in found.items() if missing is not None}
+
+
+def _remarks(sources: Mapping[str, DataSource]) -> tuple[str, ...]:
+    return tuple(
+        f"{name}: {remark}"
+        for name, source in sources.items()
+        if isinstance(source, Summarised)
+        for remark in ("kept statistics, no recordings: no canary could be made of them", *source.remarks)
+    )

@@ -81,6 +81,8 @@ class Draft:
             fingerprints=described.fingerprints,
             reference_digest=described.reference_digest,
             recordings_digest=described.recordings_digest,
+            missing=described.missing,
+            remarks=described.remarks,
         )
 
     def warned(self, canaries: Mapping[str, Mapping[str, float]]) -> None:

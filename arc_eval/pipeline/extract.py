@@ -21,6 +21,7 @@ from arc_eval.pipeline.alter import Readable
 from arc_eval.pipeline.generate import Outcome
 from arc_eval.pipeline.hearing import heard_by, readers
 from arc_eval.pipeline.pool import Pool, batches, built, together
+from arc_eval.pipeline.recordings import obtainable, one_of_each
 from arc_eval.records.audio import clip_id
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.prompt import Prompt
@@ -89,21 +90,27 @@ def clip_items(outcomes: Sequence[Outcome]) -> list[Item]:
     ]
 
 
-def reference_items(part: Part, source: DataSource) -> list[Item]:
-    """One recording of each item of a data source (`part`, built). Raises DataError if it has none."""
+def reference_items(part: Part, source: DataSource, take: int = 0) -> list[Item]:
+    """Each recording of a data source (`part`, built) once, owned by the first of its prompts.
+
+    Those declared missing are left out. Raises DataError if the source has no recordings.
+    """
     if not source.takes():
         raise DataError("reference: the data source has captions but no recordings; name one with audio")
     identity = _identity(source)
-    return [_item(prompt.id, part, identity, prompt.id, 0) for prompt in source.prompts()]
+    return [_item(prompt.id, part, identity, prompt, take) for prompt in one_of_each(obtainable(source))]
 
 
 def paired_items(part: Part, prompts: Sequence[Prompt], takes: int) -> list[Item]:
-    """The source's recordings of the prompts that it knows by id, `takes` of each at most."""
+    """The source's recordings of the prompts that it knows by id, `takes` of each at most.
+
+    Prompts whose recordings were declared missing have none.
+    """
     source: DataSource = part.build()
     identity = _identity(source)
-    known = {prompt.id for prompt in source.prompts()}
+    known = {prompt.id: prompt for prompt in obtainable(source)}
     return [
-        _item(clip_id(prompt.id, take), part, identity, prompt.id, take)
+        _item(clip_id(prompt.id, take), part, identity, known[prompt.id], take)
         for prompt in prompts
         if prompt.id in known
         for take in range(min(takes, source.takes()))
@@ -114,8 +121,9 @@ def _identity(source: DataSource) -> dict[str, str]:
     return {**source.identity(), "code": code_digest(source, "arc_eval.dsp")}
 
 
-def _item(owner: str, part: Part, identity: Mapping[str, str], name: str, take: int) -> Item:
-    return Item(owner, {**identity, "id": name, "take": str(take)}, Recording(part, name, take))
+def _item(owner: str, part: Part, identity: Mapping[str, str], prompt: Prompt, take: int) -> Item:
+    origin = {**identity, "id": prompt.unit, "take": str(take)}
+    return Item(owner, origin, Recording(part, prompt.id, take))
 
 
 def describe(

@@ -40,7 +40,8 @@ def generate(
     Raises StoreError if the disk refuses: clips published before stay.
     """
     known = {job.key: find_clip(store, job.key) for job in system.jobs if job.key}
-    wanted = [job for job in system.jobs if job.key and known[job.key] is None]
+    # Each key once: captions of one recording share it.
+    wanted = list({job.key: job for job in system.jobs if job.key and known[job.key] is None}.values())
     made: dict[str, Outcome] = {}
     if wanted:
         with progress(f"generate {system.name}", len(wanted)) as advance:

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from arc_eval.contracts import DataSource, Generator, Recorded, Trained
+from arc_eval.contracts import DataSource, Generator, Recorded
 from arc_eval.errors import AudioError, DataError
+from arc_eval.offers import Trained
 from arc_eval.pipeline.controls import HeldOut, exchanged
 from arc_eval.pipeline.provenance import machine
+from arc_eval.pipeline.recordings import answerable
 from arc_eval.records.audio import clip_id
 from arc_eval.records.prompt import Prompt
 from arc_eval.records.run import Role
@@ -76,10 +78,13 @@ def planned(suite: Suite, prompts: Sequence[Prompt], device: str | None) -> list
 def _controls(suite: Suite, prompts: Sequence[Prompt]) -> Iterator[PlannedSystem]:
     source = suite.recordings or suite.prompts
     for name, role in suite.controls.items():
-        stand_ins = tuple(exchanged(prompts, suite.seed).items()) if role == "floor" else ()
+        recorded: DataSource = source.build()
+        # What cannot be had is not planned: the caption of the table says how much that is.
+        asked = answerable(recorded, prompts)
+        stand_ins = tuple(exchanged(asked, suite.seed).items()) if role == "floor" else ()
         part = Part(kind="recordings", settings=HeldOut(data=source, stand_ins=stand_ins))
-        takes = min(suite.takes, source.build().takes())
-        yield _recorded(prompts, takes, name, role, part, {"kind": "recordings", "data": source.data()})
+        takes = min(suite.takes, recorded.takes())
+        yield _recorded(asked, takes, name, role, part, {"kind": "recordings", "data": source.data()})
 
 
 def _recorded(

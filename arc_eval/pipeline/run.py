@@ -17,6 +17,7 @@ from arc_eval.pipeline.draft import Draft
 from arc_eval.pipeline.extract import Item, clip_items, paired_items
 from arc_eval.pipeline.folder import opened
 from arc_eval.pipeline.generate import Outcome, generate
+from arc_eval.pipeline.kept import require_equal_ears
 from arc_eval.pipeline.plan import PlannedSystem, chosen_prompts, planned
 from arc_eval.pipeline.pool import Pool
 from arc_eval.pipeline.score import Scores, score
@@ -86,6 +87,7 @@ class _Evaluation:
     def canaries(self, pool: Pool) -> Mapping[str, str]:
         """Name and reason of each metric that does not know good from bad."""
         with self.draft.stage("canaries"):
+            require_equal_ears(self.suite, self.extractors)
             heard = listen(self.suite, self.extractors, self.store, pool, self.progress)
             self.draft.warned(heard.values)
         return heard.blocked

@@ -12,7 +12,7 @@ from arc_eval.pipeline.generate import Outcome
 from arc_eval.pipeline.pool import one_thread
 from arc_eval.records.measurement import Counts, Failure, Measurement, Result
 from arc_eval.records.run import Run, result_of
-from arc_eval.store import Store, code_digest, digest_of
+from arc_eval.store import Store, code_digest, digest_of, tensors_digest
 from arc_eval.suite import Part, Suite, parse_suite, prompts_digest
 from arc_eval.suite.file import SuiteFile, apply_override
 
@@ -74,13 +74,17 @@ def _score(
         )
         return Scores((Failure(metric.name, reason, counts),), {}, metric.name, settings)
     tables = [table.get(name) for table in (generated, described.reference, described.text, described.paired)]
-    decides = {
+    decides: dict[str, Any] = {
         "metric": part.data(),
         "code": code_digest(metric, "arc_eval.stats"),
         "prompts": prompts_digest(described.prompts),
         "rows": [table and [table.digest, table.rows.fingerprint] for table in tables],
         "counts": asdict(counts),
     }
+    if name in described.moments:  # named only where there are any: what was computed before keeps its key
+        moments = described.moments[name]
+        both = {"mean": moments.mean, "covariance": moments.covariance}
+        decides["moments"] = [tensors_digest(both), moments.rows]
     key = digest_of(decides)
     known = store.read(KIND, key)
     if known is not None:
@@ -98,6 +102,7 @@ def _score(
 
 FOLDER_METRICS = ("frechet[tiny-clap]", "manifold[tiny-clap]", "alignment[tiny-clap]", "health[health]")
 """What is asked of a folder unless metrics are named. A folder has one take, so no diversity."""
+KEPT = ".safetensors"
 USUAL_EXTRACTOR = {"label_kl": "tiny-tagger", "recognition": "tiny-tagger", "health": "health"}
 
 
@@ -106,17 +111,19 @@ def folder_suite(
 ) -> Suite:
     """The suite that judges a folder of audio. Metrics are `kind` or `kind[extractor]`, as results are named.
 
+    reference: a folder of recordings, or a `.safetensors` file of statistics that stands for one.
     overrides: `KEY=VALUE`, as for a suite; an official extractor is told its weights by one.
     Raises SuiteError for an unknown metric or extractor, DataError for a folder that is not one.
     """
     parts = [_metric(name) for name in metrics or FOLDER_METRICS]
+    real = {"kind": "statistics" if reference.suffix == KEPT else "folder", "path": str(reference)}
     data: dict[str, Any] = {
         "name": f"score-{folder.resolve().name}",
         "description": f"The audio files of {folder.name}, judged against {reference.name}.",
         "takes": 1,
         "prompts": {"kind": "folder", "path": str(folder), "prompts": str(prompts)},
-        "reference": {"kind": "folder", "path": str(reference)},
-        "recordings": {"kind": "folder", "path": str(reference)},
+        "reference": real,
+        "recordings": real,
         "generators": {folder.resolve().name: {"kind": "folder", "path": str(folder), "names": str(prompts)}},
         "extractors": {part["extractor"]: {"kind": part["extractor"]} for part in parts},
         "metrics": parts,

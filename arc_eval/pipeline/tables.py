@@ -63,6 +63,7 @@ def _clip_row(system: str, outcome: Outcome) -> Row:
         **(asdict(clip.facts) if clip else _NO_FACTS),
         "status": "ok" if clip else "failed",
         "reason": outcome.reason,
+        "recording": job.prompt.recording,
     }
 
 

@@ -11,7 +11,8 @@ Direction = Literal["higher", "lower", "target", "none"]
 """Which way is better; `target` means closer to the real recordings' value; `none` is descriptive."""
 
 Influence = Mapping[str, float]
-"""Unit (a prompt id, or GROUP and the digest of a group's prompts) to a statistic as that unit pulls it."""
+"""Unit (a prompt id, `recording:` and a recording's name, or GROUP and the digest of a group of either) to a
+statistic as that unit pulls it."""
 
 GROUP = "group:"
 """What the name of a unit begins with that is a group of prompts."""

@@ -34,6 +34,7 @@ class ClipRow:
     nan: float | None
     status: str
     reason: str
+    recording: str
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,20 @@ def read_trials(run: Path) -> list[TrialRow]:
     return [TrialRow(*row) for row in _rows(run / "trials.parquet", TRIAL_COLUMNS)]
 
 
+LATER = ("recording",)
+"""Columns that tables of earlier versions lack; they read as empty."""
+
+
 def _rows(path: Path, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
     import duckdb
 
     if not path.exists():
         return []
-    names = ", ".join(f'"{column}"' for column in columns)
     try:
         with duckdb.connect() as connection:
+            described = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
+            absent = set(LATER) - {name for name, *_ in described}
+            names = ", ".join(f"'' AS {name}" if name in absent else f'"{name}"' for name in columns)
             rows: list[tuple[Any, ...]] = connection.execute(
                 f"SELECT {names} FROM read_parquet(?)", [str(path)]
             ).fetchall()

@@ -14,22 +14,23 @@ from typing import Any, Literal, get_args
 
 from arc_eval.errors import RunError
 from arc_eval.records.measurement import Counts, Failure, Interval, Measurement, Result
+from arc_eval.records.missing import Missing
 
 SCHEMA_VERSION = 1
 
 CLIP_COLUMNS = (
     "system", "clip", "prompt", "text", "tags", "take", "seed", "key", "path", "digest", "seconds",
-    "peak", "rms_db", "clipping", "silence", "nan", "status", "reason",
+    "peak", "rms_db", "clipping", "silence", "nan", "status", "reason", "recording",
 )  # fmt: skip
 """clips.parquet: one row per system and planned clip; `clip` is `prompt#take`; `path` is relative to
 the Run folder; clipping/silence are fractions of samples; status is `ok` or `failed`; tags are
-joined by `|`."""
+joined by `|`; recording is what the prompt's caption describes, where other captions may too."""
 
 SCORE_COLUMNS = ("system", "metric", "clip", "prompt", "take", "score")
 """scores.parquet: one row per system, per-clip metric and clip."""
 
 INFLUENCE_COLUMNS = ("system", "metric", "unit", "value")
-"""influence.parquet: one row per system, metric of the whole set, and unit (a prompt, or a group of them):
+"""influence.parquet: one row per system, metric of the whole set, and unit (a prompt, or several):
 the value as that unit pulls it. Their mean is the metric's value; Runs of earlier versions have none."""
 
 TRIAL_COLUMNS = ("system", "trial", "prompt", "stage", "index", "seconds", "cpu_seconds", "peak_bytes")
@@ -99,6 +100,10 @@ class Run:
     """Metric name, as results are named, to the settings that it was measured with."""
     canaries: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Result name to canary (`silence`, `wrong captions`, ...) to what the metric said of it."""
+    missing: Mapping[str, Missing] = field(default_factory=dict)
+    """Set (`reference`, `recordings of the prompts`) to its recordings that were declared missing."""
+    remarks: tuple[str, ...] = ()
+    """What a reader must know of the sets that systems were judged by."""
     schema_version: int = SCHEMA_VERSION
 
     def system(self, name: str) -> System | None:
@@ -147,6 +152,8 @@ class Run:
                     "machine": Machine(**data["machine"]),
                     "systems": systems,
                     "command": tuple(data["command"]),
+                    "remarks": tuple(data.get("remarks", ())),
+                    "missing": {name: missing_of(said) for name, said in data.get("missing", {}).items()},
                 }
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -160,6 +167,11 @@ def role_of(name: str) -> Role:
             known: Role = role
             return known
     raise ValueError(f"no role {name!r}; a system is one of {', '.join(get_args(Role))}")
+
+
+def missing_of(data: Mapping[str, Any]) -> Missing:
+    """Declared missing recordings from their own fields as data. Raises KeyError or TypeError."""
+    return Missing(**{**data, "recordings": tuple(data["recordings"])})
 
 
 def result_of(data: Mapping[str, Any]) -> Result:

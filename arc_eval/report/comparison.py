@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from arc_eval.records.basis import base_name, basis, differing, is_timed
 from arc_eval.records.measurement import Direction, Failure, Measurement, Result
+from arc_eval.records.missing import Missing
 from arc_eval.report.numbers import ARROWS, Scale, fitting_scale, interval_text, value_text
 from arc_eval.report.source import Entry
 from arc_eval.report.tables import Cell, Column, Row, Table, absent, failed
@@ -112,7 +113,17 @@ def comparison(entries: Sequence[Entry]) -> Table:
     )
     notes = tuple(dict.fromkeys(column.note for column in columns if column.note))
     sized = (_FD,) if any(base_name(column.metric) == "fd" for column in columns) else ()
-    return Table("comparison", "Comparison", heads, rows, (*_LEGEND, *sized, *notes))
+    return Table("comparison", "Comparison", heads, rows, (*_LEGEND, *sized, *remarks(entries), *notes))
+
+
+def remarks(entries: Sequence[Entry]) -> list[str]:
+    """What must be known of the sets that systems were judged by: recordings declared missing, and more."""
+    sets: dict[Missing, dict[str, None]] = {}
+    for entry in entries:
+        for name, missing in entry.source.run.missing.items():
+            sets.setdefault(missing, {})[name] = None
+    said = [missing.sentence(", ".join(names)) for missing, names in sets.items()]
+    return list(dict.fromkeys([*said, *(text for entry in entries for text in entry.source.run.remarks)]))
 
 
 _LEGEND = (

@@ -24,9 +24,9 @@ from arc_eval import registry
 from arc_eval.contracts import Settings
 from arc_eval.errors import SuiteError, suggest
 from arc_eval.gate.rules import Rule
-from arc_eval.records.prompt import Prompt
 from arc_eval.store import digest_of
 from arc_eval.suite.file import SuiteFile, read_suite_file
+from arc_eval.suite.prompts import prompts_digest
 
 
 class Part(BaseModel):
@@ -189,11 +189,6 @@ class Suite(BaseModel):
 
 
 _PARTS = ("prompts", "reference", "recordings", "generators", "extractors", "metrics", "bench", "gates")
-
-
-def prompts_digest(prompts: Sequence[Prompt]) -> str:
-    """sha256 of a prompt list: ids, captions, lengths and tags, in order."""
-    return digest_of([[prompt.id, prompt.text, prompt.seconds, *prompt.tags] for prompt in prompts])
 
 
 def load_suite(path: str | Path, overrides: Sequence[str] = ()) -> Suite:

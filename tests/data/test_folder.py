@@ -119,6 +119,7 @@ def test_several_captions_of_a_clip_need_only_ids(sounds: Path):
     listed(sounds, rows)
     source = opened(sounds)
     assert source.audio("a").equal(source.audio("b"))
+    assert [prompt.unit for prompt in source.prompts()] == ["bell.wav", "bell.wav", "c"]
 
 
 def test_another_list_may_name_a_part_or_find_files_by_id(sounds: Path, tmp_path: Path):

@@ -33,8 +33,8 @@ ABSENT = {
     "passt": ("timm", "timm.models", "timm.models._hub", "torchaudio"),
     "clap": (
         "timm", "timm.models", "timm.models.layers", "timm.models.layers.attention_pool2d", "torchvision",
-        "torchvision.datasets", "torchvision.transforms", "torchvision.ops", "torchvision.ops.misc", "torchaudio",
-        "wget", "webdataset", "braceexpand", "pandas", "PIL",
+        "torchvision.datasets", "torchvision.transforms", "torchvision.ops", "torchvision.ops.misc",
+        "torchaudio", "wget", "webdataset", "braceexpand", "pandas", "PIL",
     ),
 }  # fmt: skip
 """Imported at the top of their modules and not used for ten-second clips."""
