@@ -131,17 +131,21 @@ class ClapExtractor:
 
     def _mels(self, samples: Tensor) -> Tensor:
         """float32[1 or 4, 1001, 64]."""
+        mels: Tensor
         if len(samples) <= LONGEST:
             repeated = samples.repeat(LONGEST // len(samples))
-            return self._front_end(F.pad(repeated, (0, LONGEST - len(repeated)))[None])
+            mels = self._front_end(F.pad(repeated, (0, LONGEST - len(repeated)))[None])
+            return mels
         seed = hashed_seed("clap", samples_digest(samples[None], SAMPLE_RATE))
         stream = torch.Generator().manual_seed(seed)
         if not self._fusion:
             start = _drawn(range(len(samples) - LONGEST + 1), stream)
-            return self._front_end(samples[None, start : start + LONGEST])
-        mel = self._front_end(samples[None])[0]
+            mels = self._front_end(samples[None, start : start + LONGEST])
+            return mels
+        mels = self._front_end(samples[None])
+        mel = mels[0]
         if len(mel) == FRAMES:
-            return mel[None]
+            return mels
         whole = F.interpolate(mel[None, None], (FRAMES, mel.shape[1]), mode="bilinear")[0]
         starts = [_drawn(part, stream) for part in thirds(len(mel) - FRAMES + 1)]
         return torch.cat([whole, *(mel[None, start : start + FRAMES] for start in starts)])

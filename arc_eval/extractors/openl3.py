@@ -93,7 +93,7 @@ class OpenL3Extractor:
         """Per clip, float32[window, channels * size]."""
         both = self._settings.channels == 2
         windows = torch.cat([clip.flatten(0, 1) for clip in heard])[:, None]
-        rows = self._through(windows).split([clip.shape[0] * clip.shape[1] for clip in heard])
+        rows = torch.split(self._through(windows), [clip.shape[0] * clip.shape[1] for clip in heard])
         channels = [own.unflatten(0, clip.shape[:2]) for own, clip in zip(rows, heard, strict=True)]
         # One channel heard once stands for two equal ones.
         return [torch.cat([own[0], own[-1]], 1) if both else own[0] for own in channels]
@@ -127,7 +127,7 @@ class OpenL3Extractor:
     def _through(self, windows: Tensor) -> Tensor:
         """float32[window, size]."""
         device, dtype = self._settings.device, getattr(torch, self._settings.precision)
-        parts = windows.split(self._batch)
+        parts = torch.split(windows, self._batch)
         return torch.cat([self._network(part.to(device, dtype)).float().cpu() for part in parts])
 
 

@@ -10,6 +10,9 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.fft import rfft
+from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -48,31 +51,30 @@ class FrontEnd:
     def __init__(self, representation: str) -> None:
         self.kind = REPRESENTATIONS[representation]
         self._window = tensorflow_hann(self.kind.n_fft).numpy()
-        bands = slaney_filterbank(SAMPLE_RATE, self.kind.n_fft, self.kind.mels, 0.0, SAMPLE_RATE / 2)
-        self._bands = bands.float().numpy() if self.kind.mels else None
         n_fft = self.kind.n_fft
+        bands = slaney_filterbank(SAMPLE_RATE, n_fft, self.kind.mels, 0.0, SAMPLE_RATE / 2).float()
+        # A band holds few of the bins: a dense product would take most of the front end's time.
+        self._bands = csr_array(bands.numpy()) if self.kind.mels else None
         # Mel spectrograms reach the last sample, with zeros after it; the linear one leaves a rest out.
         frames = -(-WINDOW // HOP) if self.kind.mels else 1 + (WINDOW - n_fft) // HOP
         self.shape = (self.kind.mels or n_fft // 2 + 1, frames)
         """Bands and frames of a window."""
+        self._missing = max(0, (frames - 1) * HOP + n_fft - WINDOW)
 
     def __call__(
         self,
         windows: Tensor,  # float32[window, 48000]
     ) -> Tensor:
         """float32[window, 1, band, frame], at most 0."""
-        from scipy.fft import rfft
+        return torch.from_numpy(np.stack([self._spectrogram(window) for window in windows.numpy()]))[:, None]
 
-        n_fft, frames = self.kind.n_fft, self.shape[1]
-        missing = max(0, (frames - 1) * HOP + n_fft - WINDOW)
-        padded = np.pad(windows.numpy(), ((0, 0), (0, missing)))
-        framed = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=1)[:, ::HOP][:, :frames]
-        magnitude = np.abs(rfft(framed * self._window))
-        if self._bands is not None:
-            magnitude = magnitude @ self._bands.T
-        decibels = 10 * np.log10(np.maximum(magnitude, np.float32(1e-10)))
-        decibels = np.maximum(decibels - decibels.max((1, 2), keepdims=True), np.float32(-80))
-        return torch.from_numpy(np.ascontiguousarray(decibels.transpose(0, 2, 1)))[:, None]
+    def _spectrogram(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        padded = np.pad(window, (0, self._missing))
+        framed = np.lib.stride_tricks.sliding_window_view(padded, self.kind.n_fft)[::HOP][: self.shape[1]]
+        magnitude = np.abs(rfft(framed * self._window)).T
+        bands = magnitude if self._bands is None else self._bands @ magnitude
+        decibels = 10 * np.log10(np.maximum(bands, np.float32(1e-10)))
+        return np.maximum(decibels - decibels.max(), np.float32(-80))
 
 
 class OpenL3(nn.Module):

@@ -13,20 +13,21 @@ from arc_eval.models.openl3_weights import random_openl3
 from arc_eval.models.passt_mel import kaldi_bank
 from arc_eval.models.passt_weights import load_passt
 from arc_eval.models.slaney import slaney_filterbank
+from arc_eval.models.tensorflow_hann import tensorflow_hann
 
-RATE, SECONDS = 44100, 10
+SECONDS = 10
 RANDOM_PASST = "random/passt-s-swa-p16-128-ap476"
 
 
-def clips(count: int, folder: Path) -> list[Path]:
+def clips(count: int, rate: int, folder: Path) -> list[Path]:
     """WAV files of pink noise with a few tones that come and go; every second one mono."""
-    return [_clip(number, folder / f"clip-{number}.wav") for number in range(count)]
+    return [_clip(number, rate, folder / f"clip-{number}-{rate}.wav") for number in range(count)]
 
 
-def _clip(number: int, path: Path) -> Path:
+def _clip(number: int, rate: int, path: Path) -> Path:
     draw = np.random.default_rng(number)
-    channels, length = 1 + number % 2, RATE * SECONDS
-    time = np.arange(length) / RATE
+    channels, length = 1 + number % 2, rate * SECONDS
+    time = np.arange(length) / rate
     spectrum = np.fft.rfft(draw.standard_normal((channels, length)))
     noise = np.fft.irfft(spectrum / np.sqrt(1 + np.arange(spectrum.shape[1])), length)
     tones = sum(
@@ -36,7 +37,7 @@ def _clip(number: int, path: Path) -> Path:
         for _ in range(6)
     )
     samples = noise / np.abs(noise).max() + tones
-    soundfile.write(path, (0.5 * samples / np.abs(samples).max()).T, RATE, subtype="PCM_16")
+    soundfile.write(path, (0.5 * samples / np.abs(samples).max()).T, rate, subtype="PCM_16")
     return path
 
 
@@ -49,7 +50,8 @@ def weights(kind: str, folder: Path) -> Path:
 
 
 def _openl3() -> dict[str, Tensor]:
-    found = {"bands": slaney_filterbank(48000, 2048, 256, 0.0, 24000.0).float()}
+    bands = slaney_filterbank(48000, 2048, 256, 0.0, 24000.0).float()
+    found = {"bands": bands, "hann": tensorflow_hann(2048)}
     for name, tensor in random_openl3("mel256", 512).state_dict().items():
         part, place, what = name.split(".")
         layer = f"{'batch_normalization' if part == 'norms' else 'conv2d'}_{int(place) + 1}"

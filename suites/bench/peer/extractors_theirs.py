@@ -1,8 +1,9 @@
 """The networks that published scores were taken with, from PyPI, one file and one window at a time.
 
 hear21passt, laion-clap and torchopenl3's network, eager float32. What stands before them is done here as
-stable-audio-metrics does it: decode, peak, resample (OpenL3 by resampy 0.2.2), window. laion-clap's and
-hear21passt's own filter banks need torchaudio, which is not installed: the driver hands them over.
+stable-audio-metrics does it: decode, peak, resample, window. laion-clap's and hear21passt's own filter
+banks need torchaudio, which is not installed: the driver hands them over. OpenL3 hears files of 48 kHz: the
+rounding of a resampler alone changes its rows by 2e-3, as quiet bands reach down to it.
 """
 
 import sys
@@ -65,22 +66,21 @@ def mono(path: Path, rate: int) -> Samples:
 
 def openl3(weights: dict[str, Tensor]) -> Rows:
     """torchopenl3's convolutions behind openl3 0.4's (kapre 0.3's) spectrogram."""
-    import resampy
+    from scipy.fft import rfft
     from torchopenl3.models import PytorchOpenl3
 
     network = PytorchOpenl3("env", "mel256", 512).eval()
-    bands = weights.pop("bands").numpy()
+    bands, hann = weights.pop("bands").numpy(), weights.pop("hann").numpy()
     missing, unexpected = network.load_state_dict(weights, strict=False)
     assert not unexpected and all(name.startswith("speclayer") for name in missing), (missing, unexpected)
     network.speclayer = torch.nn.Identity()
-    hann = np.float32(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2048) / 2048))
 
     def spectrogram(window: Samples) -> Tensor:
         padded = np.pad(window, (0, 198 * 242 + 2048 - 48000))
         frames = np.lib.stride_tricks.sliding_window_view(padded, 2048)[::242]
-        magnitude = np.abs(np.fft.rfft(frames * hann)).astype(np.float32) @ bands.T
-        decibels = 10 * np.log10(np.maximum(magnitude, 1e-10))
-        return torch.from_numpy(np.maximum(decibels - decibels.max(), -80).astype(np.float32).T)
+        magnitude = np.abs(rfft(frames * hann)) @ bands.T
+        decibels = 10 * np.log10(np.maximum(magnitude, np.float32(1e-10)))
+        return torch.from_numpy(np.maximum(decibels - decibels.max(), np.float32(-80)).T)
 
     def windows(channel: Samples) -> Iterator[Samples]:
         whole = np.pad(channel, (24000, 0))
@@ -89,16 +89,14 @@ def openl3(weights: dict[str, Tensor]) -> Rows:
             yield whole[start : start + 48000]
 
     def embedded(channel: Samples) -> Tensor:
-        heard = resampy.resample(channel, 44100, 48000, filter="kaiser_best")
         # The network's own spectrogram (kapre 0.1's) is left out, which gives [clip, band, frame, 1].
-        parts = [network(spectrogram(part)[None, :, :, None]) for part in windows(heard)]
+        parts = [network(spectrogram(part)[None, :, :, None]) for part in windows(channel)]
         return torch.stack([part.flatten() for part in parts])
 
     def rows(path: Path) -> Tensor:
         samples, rate = read(path)
+        assert rate == 48000
         samples = levelled(samples)
-        if rate != 44100:
-            samples = soxr.resample(samples.T, rate, 44100, quality="HQ").T
         left, right = samples[0], samples[-1]
         return torch.cat([embedded(left), embedded(right)], 1)
 
