@@ -94,7 +94,7 @@ class OpenL3Extractor:
         both = self._settings.channels == 2
         windows = torch.cat([clip.flatten(0, 1) for clip in heard])[:, None]
         rows = torch.split(self._through(windows), [clip.shape[0] * clip.shape[1] for clip in heard])
-        channels = [own.unflatten(0, clip.shape[:2]) for own, clip in zip(rows, heard, strict=True)]
+        channels = [own.view(*clip.shape[:2], -1) for own, clip in zip(rows, heard, strict=True)]
         # One channel heard once stands for two equal ones.
         return [torch.cat([own[0], own[-1]], 1) if both else own[0] for own in channels]
 

@@ -11,8 +11,6 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.fft import rfft
-from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -49,6 +47,8 @@ class FrontEnd:
     """
 
     def __init__(self, representation: str) -> None:
+        from scipy.sparse import csr_array
+
         self.kind = REPRESENTATIONS[representation]
         self._window = tensorflow_hann(self.kind.n_fft).numpy()
         n_fft = self.kind.n_fft
@@ -69,12 +69,15 @@ class FrontEnd:
         return torch.from_numpy(np.stack([self._spectrogram(window) for window in windows.numpy()]))[:, None]
 
     def _spectrogram(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        from scipy.fft import rfft
+
         padded = np.pad(window, (0, self._missing))
         framed = np.lib.stride_tricks.sliding_window_view(padded, self.kind.n_fft)[::HOP][: self.shape[1]]
         magnitude = np.abs(rfft(framed * self._window)).T
         bands = magnitude if self._bands is None else self._bands @ magnitude
         decibels = 10 * np.log10(np.maximum(bands, np.float32(1e-10)))
-        return np.maximum(decibels - decibels.max(), np.float32(-80))
+        floored: NDArray[np.float32] = np.maximum(decibels - decibels.max(), np.float32(-80))
+        return floored
 
 
 class OpenL3(nn.Module):
