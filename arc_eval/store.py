@@ -121,6 +121,10 @@ class Store:
         entry = json.dumps({"sha256": digest_of(data), "data": data}, ensure_ascii=False)
         publish_bytes(self.path(kind, key, ".json"), entry.encode())
 
+    def holds(self, kind: str, key: str) -> bool:
+        """Whether there are tensors under a key; that they are whole is seen when they are read."""
+        return self.path(kind, key, ".safetensors").is_file()
+
     def read_tensors(self, kind: str, key: str) -> dict[str, Tensor] | None:
         """The named tensors under a key; None if there are none or they were damaged."""
         path = self.path(kind, key, ".safetensors")

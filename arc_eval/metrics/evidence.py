@@ -5,7 +5,7 @@ Rows that are not finite are refused here, once: no metric can average a NaN awa
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,13 +13,13 @@ from torch import Tensor
 from arc_eval import contracts
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError, NotComparableError, suggest
-from arc_eval.influence import influence_interval, jackknife_influence, mean_influence
+from arc_eval.influence import influence_interval, mean_influence
 from arc_eval.records.embedding import Embedding
-from arc_eval.records.measurement import GROUP, Counts, Direction, Influence, Interval, Measurement
-from arc_eval.stats import by_prompt, mean_interval, prompt_groups, require_prompts
+from arc_eval.records.measurement import Counts, Direction, Influence, Interval, Measurement
+from arc_eval.stats import by_prompt, mean_interval
 
-GROUPS = 20
-"""Most groups of prompts a jackknife leaves out in turn: enough for its interval, and affordable."""
+BLOCK = 2**13
+"""Rows that are looked at together where all of them may not fit into memory."""
 
 
 class Settings(contracts.Settings):
@@ -30,14 +30,20 @@ class Settings(contracts.Settings):
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one extractor in double precision.
+    """Rows of one extractor.
 
-    values: float64[row, feature], finite; owners: clip of each row; clusters: of `Evidence`.
+    described: float32[row, feature] as the extractor gave them, or float64, finite; owners: clip of each
+    row; clusters: of `Evidence`.
     """
 
-    values: Tensor
+    described: Tensor
     owners: tuple[str, ...]
     clusters: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def values(self) -> Tensor:
+        """float64[row, feature], all at once; `described` in blocks takes less memory."""
+        return self.described.double()
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -102,12 +108,17 @@ def rows(embeddings: Mapping[str, Embedding], extractor: str, what: str, minimum
     embedding = embeddings[extractor]
     if len(embedding) < minimum:
         raise IncompleteError(f"{len(embedding)} rows of {what} by {extractor!r}; at least {minimum} needed")
-    broken = ~embedding.values.isfinite().all(1)
+    broken = torch.cat([~block.isfinite().all(1) for block in blocks(embedding.values)])
     if broken.any():
         first = embedding.owners[int(broken.nonzero()[0])]
         count = int(broken.sum())
         raise IncompleteError(f"{extractor!r} gave {count} rows of {what} that are not finite: {first}, ...")
-    return Rows(embedding.values.double(), embedding.owners)
+    return Rows(embedding.values, embedding.owners)
+
+
+def blocks(rows: Tensor) -> Sequence[Tensor]:
+    """[row, feature], a few thousand rows at a time: what is computed of a block need not be there for all of them."""
+    return torch.split(rows, BLOCK)
 
 
 def clip_means(described: Rows) -> Rows:
@@ -127,54 +138,6 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
     # The matrix product form is faster, but rounds by the shape of the block: a neighbour could lie
     # strictly inside the ball that it defines, and twins at some distance from each other.
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-@dataclass(frozen=True)
-class PromptGroups:
-    """Groups of units (`Rows.units`) for the jackknife: of: int64[row], each row's; prompts: each group's."""
-
-    of: Tensor
-    prompts: tuple[tuple[str, ...], ...]
-
-    @classmethod
-    def deal(cls, prompts: Sequence[str]) -> "PromptGroups":
-        """Deals the prompts (`Rows.units`) of rows into at most GROUPS groups."""
-        distinct = sorted(set(prompts))
-        count = min(GROUPS, len(distinct))
-        members: list[list[str]] = [[] for _ in range(count)]
-        for prompt, group in zip(distinct, prompt_groups(distinct, count), strict=True):
-            members[group].append(prompt)
-        return cls(torch.tensor(prompt_groups(prompts, count)), tuple(map(tuple, members)))
-
-    def __len__(self) -> int:
-        return len(self.prompts)
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Prompts in each group."""
-        return tuple(map(len, self.prompts))
-
-    @property
-    def names(self) -> dict[str, int]:
-        """Each group's name, which is that of its only prompt or says by its digest which prompts it has."""
-        return {
-            members[0] if len(members) == 1 else f"{GROUP}{_digest(members)}": len(members)
-            for members in self.prompts
-        }
-
-    def influence(self, value: float, left_out: Callable[[], Sequence[float]]) -> dict[str, float]:
-        """Each group's influence, from the statistic without it. Raises IncompleteError if too few."""
-        require_prompts(len(self))
-        return jackknife_influence(value, left_out(), self.names)
-
-    def bias(self, value: float, left_out: Sequence[float]) -> float:
-        """How far the statistic lies above that of endless prompts, if that falls as 1 / prompts does.
-
-        Source: Busing, Meijer and van der Leeden 1999; Quenouille 1956 for equal groups.
-        """
-        total = sum(self.sizes)
-        kept = sum((1 - size / total) * left for size, left in zip(self.sizes, left_out, strict=True))
-        return kept - (len(self) - 1) * value
 
 
 def measurement(
@@ -236,7 +199,3 @@ def mean_measurement(
     # A share's own interval knows that none seen is not none possible; the spread of prompts does not.
     influence = mean_influence(groups) if interval is mean_interval else {}
     return measurement(metric, value, unit, direction, narrowed, lambda: interval(groups), influence)
-
-
-def _digest(names: Sequence[str]) -> str:
-    return sha256("\n".join(names).encode()).hexdigest()[:16]

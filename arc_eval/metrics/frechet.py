@@ -20,13 +20,14 @@ from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError, NotComparableError
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import (
-    PromptGroups,
     Rows,
+    blocks,
     generated_rows,
     set_measurement,
     sides,
 )
 from arc_eval.metrics.frechet_influence import row_influence
+from arc_eval.metrics.groups import PromptGroups
 from arc_eval.metrics.known import BROKEN_SOUNDS, question
 from arc_eval.metrics.nuclear import nuclear_norm, triangle_product
 from arc_eval.metrics.stated import StatedGaussian
@@ -47,10 +48,13 @@ class Gaussian:
     triangle: Tensor
 
     @classmethod
-    def fit(cls, rows: Tensor) -> "Gaussian":
-        """rows: float[row, feature]."""
-        ones = rows.new_ones(len(rows), 1, dtype=torch.float64)
-        return cls(_triangle(torch.cat([ones, rows.double()], 1)))
+    def fit(cls, rows: Tensor, origin: Tensor | float = 0.0) -> "Gaussian":
+        """rows: float[row, feature], a block at a time; origin: float64[feature], taken away first."""
+        return reduce(add, (cls._of(block.double() - origin) for block in blocks(rows)))
+
+    @classmethod
+    def _of(cls, rows: Tensor) -> "Gaussian":
+        return cls(_triangle(torch.cat([rows.new_ones(len(rows), 1), rows], 1)))
 
     def __add__(self, other: "Gaussian") -> "Gaussian":
         """The Gaussian of both sets of rows together."""
@@ -132,10 +136,11 @@ def compared(evidence: Evidence, extractor: str) -> Compared:
     moments = evidence.moments.get(extractor)
     if moments is None:
         both = sides(evidence, extractor, minimum=2)
-        origin = both.reference.values.mean(0)
-        return Compared(both.generated, Gaussian.fit(both.reference.values - origin), origin)
+        recorded = both.reference.described
+        origin = torch.stack([block.double().sum(0) for block in blocks(recorded)]).sum(0) / len(recorded)
+        return Compared(both.generated, Gaussian.fit(recorded, origin), origin)
     generated = generated_rows(evidence, extractor, minimum=2)
-    if (ours := generated.values.shape[1]) != (theirs := len(moments.mean)):
+    if (ours := generated.described.shape[1]) != (theirs := len(moments.mean)):
         raise NotComparableError(f"{extractor!r} gives {ours} features, the reference statistics {theirs}")
     return Compared(generated, StatedGaussian.around_zero(moments), moments.mean)
 
@@ -173,14 +178,15 @@ class Frechet:
         both = compared(evidence, self.extractor)
         generated, reference, origin = both.generated, both.reference, both.origin
         groups = PromptGroups.deal(generated.units)
-        parts = [Gaussian.fit(generated.values[groups.of == g] - origin) for g in range(len(groups))]
+        parts = [Gaussian.fit(generated.described[groups.of == g], origin) for g in range(len(groups))]
         whole = reduce(add, parts)
         value = gaussian_distance(whole, reference)
         counts = replace(evidence.counts, scored=generated.clips, rows=len(generated))
 
         def influence() -> dict[str, float]:
             require_prompts(len(groups))
-            shift, centred = whole.mean - reference.mean, generated.values - origin - whole.mean
+            shift, centre = whole.mean - reference.mean, origin + whole.mean
+            centred = (block.double() - centre for block in blocks(generated.described))
             pull = row_influence(centred, shift, whole.deviation, reference.deviation)
             sums = by_unit_sum(pull, generated)
             pulled = (value + sums * (len(sums) / len(generated))).tolist()

@@ -27,8 +27,9 @@ import torch
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, Rows, set_measurement
+from arc_eval.metrics.evidence import Rows, set_measurement
 from arc_eval.metrics.frechet import Gaussian, compared, gaussian_distance
+from arc_eval.metrics.groups import PromptGroups
 from arc_eval.records.measurement import Measurement
 
 BLOCKS = 6
@@ -85,14 +86,14 @@ class FrechetInfinity:
         if (prompts := len(set(generated.units))) < 2 * BLOCKS:
             raise IncompleteError(f"{self.name}: needs at least {2 * BLOCKS} prompts; there are {prompts}")
         blocks = dealt(generated, self.seed)
-        features = generated.values.shape[1]
+        features = generated.described.shape[1]
         smallest = int(blocks.of.bincount().sort().values[: BLOCKS // 2].sum())
         if smallest <= features:
             raise IncompleteError(
                 f"{self.name}: half of the clips give {smallest} rows of {features} features; the line in "
                 "1 / prompts holds only with more rows than features, so more prompts are needed"
             )
-        parts = [Gaussian.fit(generated.values[blocks.of == b] - origin) for b in range(BLOCKS)]
+        parts = [Gaussian.fit(generated.described[blocks.of == b], origin) for b in range(BLOCKS)]
 
         @cache  # a subset serves the line and the jackknife
         def distance(subset: tuple[int, ...]) -> float:

@@ -7,12 +7,14 @@ optimal map from one Gaussian to the other. A row x therefore pulls it by
 Source: Hampel 1974 for influence; Takatsu 2011 for the geometry of Gaussians.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
 
 def row_influence(
-    centred: Tensor,  # float64[row, feature]
+    centred: Iterable[Tensor],  # float64[row, feature], in blocks
     shift: Tensor,  # float64[feature]
     deviation: Tensor,  # float64[any, feature]
     reference_deviation: Tensor,  # float64[any, feature]
@@ -27,6 +29,8 @@ def row_influence(
     rounding = overlap.max() * max(deviation.shape) * torch.finfo(overlap.dtype).eps
     spanned = overlap > rounding
     root = (right[spanned] @ reference_deviation) / overlap[spanned].sqrt().unsqueeze(1)  # root' root = T
-    pull = 2 * centred @ shift + centred.square().sum(1) - (centred @ root.T).square().sum(1)
+    pull = torch.cat(
+        [2 * rows @ shift + rows.square().sum(1) - (rows @ root.T).square().sum(1) for rows in centred]
+    )
     centred_pull: Tensor = pull - pull.mean()
     return centred_pull

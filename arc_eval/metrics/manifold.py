@@ -19,7 +19,8 @@ from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.influence import mean_influence
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, clip_means, measurement, set_measurement, sides
+from arc_eval.metrics.evidence import clip_means, measurement, set_measurement, sides
+from arc_eval.metrics.groups import PromptGroups
 from arc_eval.metrics.known import BROKEN_SOUNDS, question
 from arc_eval.metrics.neighbours import Squares, blocks, kth_nearest
 from arc_eval.records.measurement import Interval, Measurement

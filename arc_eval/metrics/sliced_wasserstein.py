@@ -15,7 +15,8 @@ from torch import Tensor
 
 from arc_eval.contracts import Evidence
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, set_measurement, sides
+from arc_eval.metrics.evidence import set_measurement, sides
+from arc_eval.metrics.groups import PromptGroups
 from arc_eval.records.measurement import Measurement
 
 _ELEMENTS = 2**22  # numbers of projected rows that exist at a time

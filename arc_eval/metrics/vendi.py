@@ -15,7 +15,8 @@ from arc_eval.canaries import KnownAnswer
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import PromptGroups, clip_means, generated_rows, set_measurement
+from arc_eval.metrics.evidence import clip_means, generated_rows, set_measurement
+from arc_eval.metrics.groups import PromptGroups
 from arc_eval.metrics.known import question
 from arc_eval.records.measurement import Measurement
 

@@ -20,7 +20,8 @@ from arc_eval.contracts import DataSource, Evidence, Metric, PerClip, Progress
 from arc_eval.errors import ArcEvalError, NotComparableError
 from arc_eval.pipeline.alter import ALTERED, OTHER_RATE, Altered
 from arc_eval.pipeline.controls import exchanged
-from arc_eval.pipeline.extract import Item, describe, describe_captions, reference_items
+from arc_eval.pipeline.extract import describe, describe_captions
+from arc_eval.pipeline.items import Item, reference_items
 from arc_eval.pipeline.pool import Pool, one_thread, together
 from arc_eval.records.audio import clip_id
 from arc_eval.records.embedding import Embedding

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from arc_eval.pipeline.extract import Described, Item
+from arc_eval.pipeline.extract import Described
+from arc_eval.pipeline.items import Item
 from arc_eval.records.embedding import Embedding
 from arc_eval.store import digest_of
 

@@ -6,15 +6,9 @@ from dataclasses import dataclass, field
 from arc_eval.contracts import DataSource, Evidence, Extractor, Progress
 from arc_eval.offers import Summarised
 from arc_eval.pipeline.captions import firsts, shared
-from arc_eval.pipeline.extract import (
-    Described,
-    Item,
-    clip_items,
-    describe,
-    describe_captions,
-    reference_items,
-)
+from arc_eval.pipeline.extract import Described, describe, describe_captions
 from arc_eval.pipeline.generate import Outcome
+from arc_eval.pipeline.items import Item, clip_items, reference_items
 from arc_eval.pipeline.kept import kept_labels, kept_summary
 from arc_eval.pipeline.pool import Pool, together
 from arc_eval.pipeline.recordings import declared_missing

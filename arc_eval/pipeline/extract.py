@@ -5,24 +5,21 @@ never described twice, whoever made it, and a kill loses one pack at most.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from arc_eval.contracts import DataSource, Extractor, Labelled, Progress, TextExtractor
-from arc_eval.errors import AudioError, DataError, StoreError
-from arc_eval.pipeline.alter import Readable
-from arc_eval.pipeline.generate import Outcome
+from arc_eval.contracts import Extractor, Labelled, Progress, TextExtractor
+from arc_eval.errors import StoreError
+from arc_eval.pipeline.gathered import Gathered
 from arc_eval.pipeline.hearing import heard_by, readers
-from arc_eval.pipeline.pool import Pool, batches, built, together
-from arc_eval.pipeline.recordings import obtainable, one_of_each
-from arc_eval.records.audio import clip_id
+from arc_eval.pipeline.items import Item
+from arc_eval.pipeline.pool import Pool, batches, one_thread, together
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.prompt import Prompt
 from arc_eval.store import Store, code_digest, digest_of
@@ -31,34 +28,6 @@ from arc_eval.suite import Part
 KIND = "embeddings"
 PACK = 20
 """Clips described together."""
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A recording still in its data source."""
-
-    source: Part
-    id: str
-    take: int
-
-    def read(self) -> tuple[Tensor, int]:
-        """float32[channel, time] and its sample rate. Raises AudioError."""
-        source: DataSource = built(self.source)
-        samples = source.audio(self.id, self.take)
-        if not samples.numel() or not samples.isfinite().all():
-            raise AudioError(
-                f"{self.id}: the recording is empty or holds samples that are not finite numbers"
-            )
-        return samples, source.sample_rate
-
-
-@dataclass(frozen=True)
-class Item:
-    """Something to describe: who owns the rows, what decides its content, where it is read."""
-
-    owner: str
-    origin: Mapping[str, str]
-    audio: Readable
 
 
 @dataclass(frozen=True)
@@ -81,51 +50,6 @@ class _Pack:
     items: tuple[Item, ...]
 
 
-def clip_items(outcomes: Sequence[Outcome]) -> list[Item]:
-    """A system's clips; what failed has nothing to describe."""
-    return [
-        Item(outcome.job.clip, {"clip": outcome.clip.digest}, outcome.clip)
-        for outcome in outcomes
-        if outcome.clip
-    ]
-
-
-def reference_items(part: Part, source: DataSource, take: int = 0) -> list[Item]:
-    """Each recording of a data source (`part`, built) once, owned by the first of its prompts.
-
-    Those declared missing are left out. Raises DataError if the source has no recordings.
-    """
-    if not source.takes():
-        raise DataError("reference: the data source has captions but no recordings; name one with audio")
-    identity = _identity(source)
-    return [_item(prompt.id, part, identity, prompt, take) for prompt in one_of_each(obtainable(source))]
-
-
-def paired_items(part: Part, prompts: Sequence[Prompt], takes: int) -> list[Item]:
-    """The source's recordings of the prompts that it knows by id, `takes` of each at most.
-
-    Prompts whose recordings were declared missing have none.
-    """
-    source: DataSource = part.build()
-    identity = _identity(source)
-    known = {prompt.id: prompt for prompt in obtainable(source)}
-    return [
-        _item(clip_id(prompt.id, take), part, identity, known[prompt.id], take)
-        for prompt in prompts
-        if prompt.id in known
-        for take in range(min(takes, source.takes()))
-    ]
-
-
-def _identity(source: DataSource) -> dict[str, str]:
-    return {**source.identity(), "code": code_digest(source, "arc_eval.dsp")}
-
-
-def _item(owner: str, part: Part, identity: Mapping[str, str], prompt: Prompt, take: int) -> Item:
-    origin = {**identity, "id": prompt.unit, "take": str(take)}
-    return Item(owner, origin, Recording(part, prompt.id, take))
-
-
 def describe(
     parts: Mapping[str, Part], items: Sequence[Item], store: Store, pool: Pool, progress: Progress, title: str
 ) -> dict[str, Described]:
@@ -137,20 +61,34 @@ def describe(
     extractors: tuple[Extractor, ...] = together(order)
     groups = batches(items, PACK)
     keys = [_keys(extractor, groups) for extractor in extractors]
-    found = {key: store.read_tensors(KIND, key) for key in chain.from_iterable(keys)}
     wanted = [
-        _Pack(tuple(key if found[key] is None else "" for key in of_group), group)
+        _Pack(tuple("" if store.holds(KIND, key) else key for key in of_group), group)
         for *of_group, group in zip(*keys, groups, strict=True)
-        if any(found[key] is None for key in of_group)
+        if not all(store.holds(KIND, key) for key in of_group)
     ]
     if wanted:
         with progress(title, sum(len(pack.items) for pack in wanted)) as advance:
             for pack in pool.each(partial(_fill, order, store.root), wanted):
-                found |= {key: store.read_tensors(KIND, key) for key in pack.keys if key}
                 advance(len(pack.items))
+
+    def read(place: int, number: int) -> Mapping[str, Tensor]:
+        """One extractor's rows of one group; made again if they were damaged on disk."""
+        key = keys[place][number]
+        found = store.read_tensors(KIND, key)
+        if found is None:
+            with one_thread():
+                lacking = tuple(key if other == place else "" for other in range(len(order)))
+                _fill(order, store.root, _Pack(lacking, groups[number]))
+            found = store.read_tensors(KIND, key)
+        if found is None:
+            raise StoreError(
+                f"{store.root}: an embedding was damaged right after it was written; is the disk sound?"
+            )
+        return found
+
     return {
-        name: _assembled(extractor, groups, [(key, found[key]) for key in own], store)
-        for name, extractor, own in zip(parts, extractors, keys, strict=True)
+        name: _assembled(extractor, groups, keys[place], partial(read, place), store)
+        for place, (name, extractor) in enumerate(zip(parts, extractors, strict=True))
     }
 
 
@@ -165,27 +103,23 @@ def _keys(extractor: Extractor, groups: Sequence[Sequence[Item]]) -> list[str]:
 def _assembled(
     extractor: Extractor,
     groups: Sequence[Sequence[Item]],
-    found: Sequence[tuple[str, Mapping[str, Tensor] | None]],
+    keys: Sequence[str],
+    read: Callable[[int], Mapping[str, Tensor]],
     store: Store,
 ) -> Described:
     """One extractor's packs as one table."""
-    rows: list[Tensor] = []
+    rows = Gathered(store.root)
     owners: list[str] = []
     lost: dict[str, str] = {}
-    for group, (_, tensors) in zip(groups, found, strict=True):
-        if tensors is None:
-            raise StoreError(
-                f"{store.root}: an embedding was damaged right after it was written; is the disk sound?"
-            )
+    for number, group in enumerate(groups):
+        tensors = read(number)
         reasons = json.loads(tensors["reasons"].numpy().tobytes())
         lost |= {item.owner: reason for item, reason in zip(group, reasons, strict=True) if reason}
-        if len(tensors["rows"]):
-            rows.append(tensors["rows"])
+        rows.add(tensors["rows"])
         for item, count in zip(group, tensors["counts"].tolist(), strict=True):
             owners += [item.owner] * count
-    values = torch.cat(rows) if rows else torch.zeros(0, 0)
-    embedding = Embedding(values, tuple(owners), dict(extractor.fingerprint()))
-    digest = digest_of([[key for key, _ in found], [item.owner for group in groups for item in group]])
+    embedding = Embedding(rows.table(), tuple(owners), dict(extractor.fingerprint()))
+    digest = digest_of([list(keys), [item.owner for group in groups for item in group]])
     labels = tuple(extractor.labels) if isinstance(extractor, Labelled) else ()
     return Described(embedding, digest, lost, labels)
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -18,11 +18,9 @@ from torch import Tensor
 from arc_eval.contracts import Extractor, Hearing
 from arc_eval.dsp import resample
 from arc_eval.errors import ArcEvalError, StoreError
+from arc_eval.pipeline.items import Item
 from arc_eval.records.audio import AudioBatch
 from arc_eval.suite import Part
-
-if TYPE_CHECKING:
-    from arc_eval.pipeline.extract import Item
 
 TOGETHER = 2**25
 """Numbers that go to an extractor at once: 128 MB."""
@@ -34,7 +32,7 @@ Heard = Tensor | AudioBatch | str
 """What an extractor's network reads of a clip, or a clip for an extractor that takes it whole, or why not."""
 Rows = tuple[Tensor, str]
 """float32[row, feature] and "", or no rows and the reason."""
-Item_ = TypeVar("Item_")
+Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 
@@ -44,7 +42,7 @@ def readers(parts: Sequence[Part]) -> int:
     return 1 if on_cpu else min(MOST_READERS, os.cpu_count() or 1)
 
 
-def heard_by(extractors: Sequence[Extractor], items: Sequence["Item"], threads: int) -> list[list[Rows]]:
+def heard_by(extractors: Sequence[Extractor], items: Sequence[Item], threads: int) -> list[list[Rows]]:
     """For each extractor the rows of every item, in order."""
     described: list[list[Rows]] = [[] for _ in extractors]
     for group in _bounded(ahead(partial(_hear, extractors), items, threads)):
@@ -57,7 +55,7 @@ def heard_by(extractors: Sequence[Extractor], items: Sequence["Item"], threads: 
     return described
 
 
-def ahead(task: Callable[[Item_], Result], items: Iterable[Item_], threads: int) -> Iterator[Result]:
+def ahead(task: Callable[[Given], Result], items: Iterable[Given], threads: int) -> Iterator[Result]:
     """The task's results in order; as many items as threads are at work while the caller is."""
     with ThreadPoolExecutor(threads) as pool:
         running: deque[Future[Result]] = deque()
@@ -73,7 +71,7 @@ def ahead(task: Callable[[Item_], Result], items: Iterable[Item_], threads: int)
                 waiting.cancel()
 
 
-def _hear(extractors: Sequence[Extractor], item: "Item") -> list[Heard]:
+def _hear(extractors: Sequence[Extractor], item: Item) -> list[Heard]:
     """What each extractor hears of an item; it is brought to each sample rate once."""
     try:
         samples, rate = item.audio.read()

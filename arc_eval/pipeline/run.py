@@ -14,9 +14,9 @@ from arc_eval.pipeline.bench import time_systems
 from arc_eval.pipeline.canaries import listen
 from arc_eval.pipeline.described import DescribedRun, describe_all
 from arc_eval.pipeline.draft import Draft
-from arc_eval.pipeline.extract import Item, clip_items, paired_items
 from arc_eval.pipeline.folder import opened
 from arc_eval.pipeline.generate import Outcome, generate
+from arc_eval.pipeline.items import Item, clip_items, paired_items
 from arc_eval.pipeline.kept import require_equal_ears
 from arc_eval.pipeline.plan import PlannedSystem, chosen_prompts, planned
 from arc_eval.pipeline.pool import Pool

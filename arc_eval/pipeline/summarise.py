@@ -9,7 +9,8 @@ from torch import Tensor
 
 from arc_eval.contracts import DataSource, Progress, silent
 from arc_eval.errors import IncompleteError, SuiteError
-from arc_eval.pipeline.extract import Described, describe, reference_items
+from arc_eval.pipeline.extract import Described, describe
+from arc_eval.pipeline.items import reference_items
 from arc_eval.pipeline.pool import Pool
 from arc_eval.pipeline.recordings import declared_missing
 from arc_eval.records.audio import clip_id

@@ -9,8 +9,8 @@ from made_evidence import EAR, clip_ids, evidence, normal
 from scipy.linalg import sqrtm
 
 from arc_eval.errors import IncompleteError, NotComparableError
-from arc_eval.metrics.evidence import PromptGroups
 from arc_eval.metrics.frechet import Gaussian, Settings, frechet_distance, gaussian_distance, without_each
+from arc_eval.metrics.groups import PromptGroups
 from arc_eval.records.embedding import Embedding
 
 

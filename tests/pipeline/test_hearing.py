@@ -15,8 +15,8 @@ from arc_eval.dsp import resample
 from arc_eval.errors import AudioError, StoreError
 from arc_eval.extractors.mel import Mel
 from arc_eval.pipeline import hearing
-from arc_eval.pipeline.extract import Item
 from arc_eval.pipeline.hearing import ahead, heard_by
+from arc_eval.pipeline.items import Item
 from arc_eval.records.audio import AudioBatch
 
 RATE = 22050

@@ -14,7 +14,7 @@ from arc_eval.cli.results import complete, run_text
 from arc_eval.data import folder as folder_data
 from arc_eval.dsp import write_audio
 from arc_eval.gate.comparison import Side, difference
-from arc_eval.pipeline.extract import paired_items, reference_items
+from arc_eval.pipeline.items import paired_items, reference_items
 from arc_eval.pipeline.plan import chosen_prompts, planned
 from arc_eval.pipeline.run import run
 from arc_eval.records.measurement import Measurement
