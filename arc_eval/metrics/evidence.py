@@ -117,7 +117,7 @@ def rows(embeddings: Mapping[str, Embedding], extractor: str, what: str, minimum
 
 
 def blocks(rows: Tensor) -> Sequence[Tensor]:
-    """[row, feature], a few thousand rows at a time: what is computed of a block need not be there for all of them."""
+    """[row, feature], a few thousand rows at a time: less is in memory than of all of them."""
     return torch.split(rows, BLOCK)
 
 
