@@ -186,8 +186,7 @@ class Frechet:
         def influence() -> dict[str, float]:
             require_prompts(len(groups))
             shift, centre = whole.mean - reference.mean, origin + whole.mean
-            centred = (block.double() - centre for block in blocks(generated.described))
-            pull = row_influence(centred, shift, whole.deviation, reference.deviation)
+            pull = row_influence(generated.described, centre, shift, whole.deviation, reference.deviation)
             sums = by_unit_sum(pull, generated)
             pulled = (value + sums * (len(sums) / len(generated))).tolist()
             return dict(zip(sorted(set(generated.units)), pulled, strict=True))

@@ -7,30 +7,31 @@ optimal map from one Gaussian to the other. A row x therefore pulls it by
 Source: Hampel 1974 for influence; Takatsu 2011 for the geometry of Gaussians.
 """
 
-from collections.abc import Iterable
-
 import torch
 from torch import Tensor
 
+from arc_eval.metrics.evidence import blocks
+
 
 def row_influence(
-    centred: Iterable[Tensor],  # float64[row, feature], in blocks
+    rows: Tensor,  # float[row, feature]
+    centre: Tensor,  # float64[feature]
     shift: Tensor,  # float64[feature]
     deviation: Tensor,  # float64[any, feature]
     reference_deviation: Tensor,  # float64[any, feature]
 ) -> Tensor:
     """float64[row], the influence of each row of the set that the distance was taken of; their sum is 0.
 
-    centred: rows less their mean; shift: their mean less the reference's; the gram matrices of the
-    deviations are the covariances. Directions that the rows do not span are left out: no row of the
-    set lies there.
+    centre: mean of the rows; shift: that less the reference's mean; the gram matrices of the deviations are
+    the covariances. Directions that the rows do not span are left out: no row of the set lies there.
     """
     _, overlap, right = torch.linalg.svd(deviation @ reference_deviation.T, full_matrices=False)
     rounding = overlap.max() * max(deviation.shape) * torch.finfo(overlap.dtype).eps
     spanned = overlap > rounding
     root = (right[spanned] @ reference_deviation) / overlap[spanned].sqrt().unsqueeze(1)  # root' root = T
-    pull = torch.cat(
-        [2 * rows @ shift + rows.square().sum(1) - (rows @ root.T).square().sum(1) for rows in centred]
-    )
-    centred_pull: Tensor = pull - pull.mean()
-    return centred_pull
+    pull = torch.empty(len(rows), dtype=torch.float64)
+    # Into one tensor: a small one kept of every block would leave holes in memory that no block fits into.
+    for block, pulled in zip(blocks(rows), blocks(pull), strict=True):
+        centred = block.double() - centre
+        pulled.copy_(2 * centred @ shift + centred.square().sum(1) - (centred @ root.T).square().sum(1))
+    return pull.sub_(pull.mean())

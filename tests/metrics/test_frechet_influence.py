@@ -12,7 +12,7 @@ from arc_eval.metrics.frechet_influence import row_influence
 
 def influence(x, y):
     ours, theirs = Gaussian.fit(x), Gaussian.fit(y)
-    return row_influence([x - ours.mean], ours.mean - theirs.mean, ours.deviation, theirs.deviation)
+    return row_influence(x, ours.mean, ours.mean - theirs.mean, ours.deviation, theirs.deviation)
 
 
 def measured(x, y, owners=None):
