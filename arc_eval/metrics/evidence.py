@@ -45,12 +45,14 @@ class Rows:
         """float64[row, feature], all at once; `described` in blocks takes less memory."""
         return self.described.double()
 
-    @property
+    @cached_property
     def prompts(self) -> tuple[str, ...]:
         """The prompt id of each row."""
-        return tuple(owner.rsplit("#", 1)[0] for owner in self.owners)
+        # One string for all rows of a clip: a clip may have a hundred.
+        of = {owner: owner.rsplit("#", 1)[0] for owner in dict.fromkeys(self.owners)}
+        return tuple(map(of.__getitem__, self.owners))
 
-    @property
+    @cached_property
     def units(self) -> tuple[str, ...]:
         """What intervals resample or leave out with each row: its prompt, or all prompts of a recording."""
         return tuple(self.clusters.get(prompt, prompt) for prompt in self.prompts)
