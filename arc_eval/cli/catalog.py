@@ -12,7 +12,9 @@ from arc_eval.errors import suggest
 def installed(
     group: Annotated[
         str | None,
-        typer.Argument(metavar="[GROUP]", help="generators, extractors, metrics, targets, data or suites."),
+        typer.Argument(
+            metavar="[GROUP]", help="generators, extractors, metrics, targets, data, suites or protocols."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -33,7 +35,7 @@ def groups() -> tuple[str, ...]:
     """What can be listed."""
     from arc_eval.registry import GROUPS
 
-    return (*GROUPS, "suites")
+    return (*GROUPS, "suites", "protocols")
 
 
 def entries(group: str) -> list[dict[str, str]]:
@@ -41,6 +43,12 @@ def entries(group: str) -> list[dict[str, str]]:
     from arc_eval.registry import plugins
     from arc_eval.suite import shipped_suites
 
+    if group == "protocols":
+        from arc_eval.suite.protocol import protocols
+
+        return [
+            {"name": name, "origin": "arc_eval", "from": found.source} for name, found in protocols().items()
+        ]
     if group == "suites":
         return [
             {"name": name, "origin": "arc_eval", "from": str(path)} for name, path in shipped_suites().items()

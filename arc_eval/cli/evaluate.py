@@ -94,6 +94,10 @@ def score(
     metrics: Annotated[
         list[str] | None, typer.Option("--metrics", metavar="NAME", help="Only these; see `list metrics`.")
     ] = None,
+    protocols: Annotated[
+        list[str] | None,
+        typer.Option("--protocol", metavar="NAME", help="Measure as others do; see `list protocols`."),
+    ] = None,
     overrides: Set = None,
     out: RunFolder = None,
     store: StoreRoot = None,
@@ -112,6 +116,7 @@ def score(
             reference,
             target,
             metrics=names,
+            protocols=protocols or (),
             overrides=overrides or (),
             store=opened(store),
             command=command(),

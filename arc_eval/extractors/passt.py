@@ -30,7 +30,10 @@ FILLED_ABOVE = SAMPLE_RATE * 3 // 2
 """A window of more samples than these is filled with zeros; a shorter one is heard as short as it is."""
 SHORTEST = (PATCH - 1) * HOP + 1
 """Samples of one column of patches: 0.15 s."""
-PEAK_DBFS = -1.0
+WINDOWS = {
+    "overlapping": "10 s every 5 s, filled with zeros if longer than 1.5 s, mean of rows",
+    "segments": "10 s without overlap, not filled, less than 0.15 s dropped, a row for each",
+}
 TOGETHER = 16
 """Windows to compute at once on an accelerator. On a CPU one by one is fastest: it stays in the cache."""
 
@@ -53,8 +56,15 @@ def _filled(window: Tensor) -> Tensor:
     return torch.nn.functional.pad(window, (0, WINDOW - len(window)))
 
 
+def segments(
+    samples: Tensor,  # float32[time]
+) -> list[Tensor]:
+    """Ten seconds at a time, not filled; a rest of less than 0.15 s is dropped. As audiocraft."""
+    return [part for part in torch.split(samples, WINDOW) if len(part) >= SHORTEST]
+
+
 class PasstExtractor:
-    """One row for each clip of at least 0.15 s: the mean over its windows."""
+    """One row for each clip of at least 0.15 s, the mean over its windows; or one for each segment."""
 
     sample_rate = SAMPLE_RATE
 
@@ -69,7 +79,7 @@ class PasstExtractor:
         self.batch = settings.batch or (1 if on_cpu else TOGETHER)
 
     def embed(self, audio: AudioBatch) -> list[Tensor]:
-        """Per clip, float32[1, 527 classes], or float32[1, 768] of features.
+        """Per clip, float32[1 or segment, 527 classes], or float32[1 or segment, 768] of features.
 
         Raises AudioError for another sample rate, and for a clip that is too short or not finite.
         """
@@ -77,16 +87,20 @@ class PasstExtractor:
 
     @torch.inference_mode()
     def hear(self, samples: Tensor, sample_rate: int) -> Tensor:
-        """float32[window, time]. Raises AudioError as `embed`."""
+        """float32[time], levelled. Raises AudioError as `embed`."""
         if sample_rate != SAMPLE_RATE:
             raise AudioError(f"PaSST hears {SAMPLE_RATE} Hz, not {sample_rate} Hz")
-        return torch.stack(windows(_levelled(samples)))
+        return _levelled(samples, self.settings.peak)
 
     @torch.inference_mode()
     def rows(self, heard: Sequence[Tensor]) -> list[Tensor]:
-        """Per clip, the mean over its windows."""
-        rows = self._through([window for clip in heard for window in clip])
-        return [each.mean(0, keepdim=True) for each in torch.split(rows, [len(clip) for clip in heard])]
+        """Per clip, the mean over its windows, or each segment's."""
+        overlapping = self.settings.windows == "overlapping"
+        cut = [windows(clip) if overlapping else segments(clip) for clip in heard]
+        rows = torch.split(
+            self._through([window for clip in cut for window in clip]), [len(clip) for clip in cut]
+        )
+        return [of_clip.mean(0, keepdim=True) for of_clip in rows] if overlapping else list(rows)
 
     def _through(self, heard: Sequence[Tensor]) -> Tensor:
         """float32[window, column]; windows of one length are computed together."""
@@ -99,17 +113,19 @@ class PasstExtractor:
 
     def fingerprint(self) -> Mapping[str, str]:
         """Everything that decides a row."""
+        peak = self.settings.peak
         return {
             "extractor": "passt 1",
-            "protocol": "stable-audio-metrics",
             "architecture": "passt_s_swa_p16_128_ap476",
             "checkpoint": self.digest,
             "rows": self.settings.rows,
             "sample_rate": str(SAMPLE_RATE),
             "resampler": "soxr-hq",
             "channels": "mean",
-            "loudness": f"peak at {PEAK_DBFS} dBFS after resampling, silence as it is",
-            "windows": "10 s every 5 s, filled with zeros if longer than 1.5 s, mean of rows",
+            "loudness": "as it is"
+            if peak is None
+            else f"peak at {peak:g} dBFS after resampling, silence left",
+            "windows": WINDOWS[self.settings.windows],
             "precision": self.settings.precision,
         }
 
@@ -129,6 +145,10 @@ class Settings(contracts.Settings):
     weights: str = OFFICIAL
     """The released weights, a file, or `random/passt-s-swa-p16-128-ap476`."""
     rows: Literal["logits", "features"] = "logits"
+    windows: Literal["overlapping", "segments"] = "overlapping"
+    """As stable-audio-metrics, or as audiocraft."""
+    peak: float | None = Field(-1.0, le=0)
+    """dBFS; None: as loud as it is."""
     precision: Literal["float32", "bfloat16"] = "float32"
     batch: Annotated[int, Field(ge=1)] | None = None
     """Windows to compute at once; decides speed and memory, not the rows."""
@@ -140,7 +160,7 @@ class Settings(contracts.Settings):
         return kind(load_passt(self.weights), self)
 
 
-def _levelled(clip: Tensor) -> Tensor:
+def _levelled(clip: Tensor, peak: float | None) -> Tensor:
     """float32[channel, time] to float32[time]."""
     if clip.shape[-1] < SHORTEST:
         raise AudioError(
@@ -150,4 +170,5 @@ def _levelled(clip: Tensor) -> Tensor:
     broken = int((~clip.isfinite()).sum())
     if broken:
         raise AudioError(f"{broken} of {clip.numel()} samples are NaN or infinite: PaSST cannot hear them")
-    return peak_normalised(to_channels(clip, 1)[0], PEAK_DBFS)
+    mono = to_channels(clip, 1)[0]
+    return mono if peak is None else peak_normalised(mono, peak)

@@ -10,8 +10,9 @@ never compared with itself unless there is one recording only.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ from arc_eval.metrics.units import unit_places
 from arc_eval.records.measurement import Measurement
 
 EPSILON = 1e-6
+Choice = TypeVar("Choice")
 
 
 def label_divergence(
@@ -106,14 +108,16 @@ class LabelKl:
         recorded = self._recorded(evidence)
         recordings: dict[str, list[int]] = {}
         known = recorded.prompts
-        for index in sorted(range(len(recorded)), key=lambda index: _take(recorded.owners[index])):
+        for index in sorted(range(len(recorded)), key=lambda index: take_of(recorded.owners[index])):
             recordings.setdefault(known[index], []).append(index)
         ours = [index for index, prompt in enumerate(generated.prompts) if prompt in recordings]
         if not ours:
             raise IncompleteError(f"{self.name}: no generated clip's prompt has a recording to compare with")
         clips = [generated.owners[index] for index in ours]
-        takes = [_take(owner) for owner in recorded.owners]
-        theirs = [_partner(_take(clip), recordings[clip.rsplit("#", 1)[0]], takes) for clip in clips]
+        takes = [take_of(owner) for owner in recorded.owners]
+        theirs = [
+            partner(take_of(clip), recordings[clip.rsplit("#", 1)[0]], takes.__getitem__) for clip in clips
+        ]
         divergence = label_divergence(generated.values[ours], recorded.values[theirs])
         return dict(zip(clips, divergence.tolist(), strict=True))
 
@@ -147,13 +151,13 @@ class Settings(shared.Settings):
         return LabelKl(self.extractor)
 
 
-def _partner(own: int, choices: Sequence[int], takes: Sequence[int]) -> int:
+def partner(own: int, choices: Sequence[Choice], take: Callable[[Choice], int]) -> Choice:
     """Of a prompt's recordings, in order of takes, the next after take `own`, which it is if it is alone."""
-    others = [choice for choice in choices if takes[choice] != own] or choices
-    return next((choice for choice in others if takes[choice] > own), others[0])
+    others = [choice for choice in choices if take(choice) != own] or choices
+    return next((choice for choice in others if take(choice) > own), others[0])
 
 
-def _take(clip: str) -> int:
+def take_of(clip: str) -> int:
     """The take of `prompt#take`; recordings named without one are take 0."""
     _, mark, take = clip.rpartition("#")
     return int(take) if mark and take.isdigit() else 0

@@ -18,6 +18,7 @@ from arc_eval.records.prompt import Prompt
 from arc_eval.records.summary import Moments
 from arc_eval.store import Store, digest_of
 from arc_eval.suite import Part, Suite
+from arc_eval.suite.protocol import protocol_of
 
 REFERENCE, RECORDINGS = "reference", "recordings of the prompts"
 """What the sets are called that every system is judged by."""
@@ -104,7 +105,8 @@ def describe_all(
     )
     extractors: tuple[Extractor, ...] = together(tuple(parts.values()))
     for (name, part), extractor in zip(parts.items(), extractors, strict=True):
-        found.fingerprints[name] = dict(extractor.fingerprint())
+        told = {"protocol": protocol_of(name)} if protocol_of(name) else {}
+        found.fingerprints[name] = {**told, **extractor.fingerprint()}
         found.take(found.text, name, describe_captions(extractor, prompts, store), "captions")
         if (summary := kept_summary(source, name, part.kind, extractor)) and summary.moments:
             found.moments[name] = summary.moments

@@ -15,6 +15,7 @@ from arc_eval.records.run import Run, result_of
 from arc_eval.store import Store, code_digest, digest_of, tensors_digest
 from arc_eval.suite import Part, Suite, parse_suite, prompts_digest
 from arc_eval.suite.file import SuiteFile, apply_override
+from arc_eval.suite.protocol import protocol
 
 KIND = "scores"
 
@@ -107,15 +108,24 @@ USUAL_EXTRACTOR = {"label_kl": "tiny-tagger", "recognition": "tiny-tagger", "hea
 
 
 def folder_suite(
-    folder: Path, prompts: Path, reference: Path, metrics: Sequence[str], overrides: Sequence[str] = ()
+    folder: Path,
+    prompts: Path,
+    reference: Path,
+    metrics: Sequence[str],
+    overrides: Sequence[str] = (),
+    protocols: Sequence[str] = (),
 ) -> Suite:
     """The suite that judges a folder of audio. Metrics are `kind` or `kind[extractor]`, as results are named.
 
     reference: a folder of recordings, or a `.safetensors` file of statistics that stands for one.
-    overrides: `KEY=VALUE`, as for a suite; an official extractor is told its weights by one.
-    Raises SuiteError for an unknown metric or extractor, DataError for a folder that is not one.
+    overrides: `KEY=VALUE`, as for a suite; an official extractor is told its weights by one. protocols: by
+    name, in the place of the usual metrics. Raises SuiteError for an unknown metric, extractor or protocol,
+    DataError for a folder that is not one.
     """
-    parts = [_metric(name) for name in metrics or FOLDER_METRICS]
+    asked: dict[str, Any] = {
+        name: {key: {} for key in protocol(name, "--protocol").extractors} for name in protocols
+    }
+    parts = [_metric(name) for name in metrics or (() if protocols else FOLDER_METRICS)]
     real = {"kind": "statistics" if reference.suffix == KEPT else "folder", "path": str(reference)}
     data: dict[str, Any] = {
         "name": f"score-{folder.resolve().name}",
@@ -127,6 +137,7 @@ def folder_suite(
         "generators": {folder.resolve().name: {"kind": "folder", "path": str(folder), "names": str(prompts)}},
         "extractors": {part["extractor"]: {"kind": part["extractor"]} for part in parts},
         "metrics": parts,
+        **({"protocols": asked} if asked else {}),
     }
     for text in overrides:
         apply_override(data, text)
@@ -147,6 +158,7 @@ def score_folder(
     out: Path,
     *,
     metrics: Sequence[str] = (),
+    protocols: Sequence[str] = (),
     overrides: Sequence[str] = (),
     store: Store,
     command: Sequence[str] = (),
@@ -158,5 +170,5 @@ def score_folder(
     """
     from arc_eval.pipeline.run import run  # run is made of these stages, this one included
 
-    suite = folder_suite(folder, prompts, reference, metrics, overrides)
+    suite = folder_suite(folder, prompts, reference, metrics, overrides, protocols)
     return run(suite, out, store=store, command=command, progress=progress)

@@ -70,7 +70,10 @@ def summarise(
     units = {prompt.id: prompt.unit for prompt in source.prompts()}
     summaries = {}
     for name, found in first.items():
-        labels = _labels([of_take[name] for of_take in every], units) if name in labelled else None
+        # One row of logits is kept of a recording; of one with several, a mean would be another number.
+        one_row = len(set(found.rows.owners)) == len(found.rows)
+        keep = name in labelled and one_row
+        labels = _labels([of_take[name] for of_take in every], units) if keep else None
         fingerprint = found.rows.fingerprint
         summaries[name] = Summary(suite.extractors[name].kind, fingerprint, moments(found.rows), labels)
     return Summaries(dict(source.identity()), summaries, declared_missing(source))

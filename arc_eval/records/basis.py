@@ -18,6 +18,7 @@ LOOKS_AT: Mapping[str, tuple[str, ...]] = {
     "vendi": (),
     "inception": (),
     "label_kl": ("recordings_digest",),
+    "segment_kl": ("recordings_digest",),
     "frechet": ("reference_digest",),
     "frechet_infinity": ("reference_digest",),
     "sliced_wasserstein": ("reference_digest",),

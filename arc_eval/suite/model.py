@@ -27,6 +27,7 @@ from arc_eval.gate.rules import Rule
 from arc_eval.store import digest_of
 from arc_eval.suite.file import SuiteFile, read_suite_file
 from arc_eval.suite.prompts import prompts_digest
+from arc_eval.suite.protocol import with_protocols
 
 
 class Part(BaseModel):
@@ -203,7 +204,7 @@ def load_suite(path: str | Path, overrides: Sequence[str] = ()) -> Suite:
 def parse_suite(data: Mapping[str, Any], file: SuiteFile) -> Suite:
     """A suite from plain data; `file` says where errors lie. Raises SuiteError."""
     try:
-        return Suite.model_validate(data, context={"where": file.where})
+        return Suite.model_validate(with_protocols(data, file.where), context={"where": file.where})
     except ValidationError as error:
         raise SuiteError(_explain(error, file.where)) from error
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from arc_eval.contracts import Labelled
 from arc_eval.errors import AudioError, CheckpointError
 from arc_eval.extractors.loudness import peak_normalised
-from arc_eval.extractors.passt import SHORTEST, PasstExtractor, PasstTagger, Settings, windows
+from arc_eval.extractors.passt import SHORTEST, PasstExtractor, PasstTagger, Settings, segments, windows
 from arc_eval.models.passt import PasstConfig
 from arc_eval.models.passt_mel import PasstMel
 from arc_eval.models.passt_weights import RANDOM, LoadedPasst, random_passt
@@ -70,6 +70,28 @@ def test_logits_of_a_long_clip_are_the_mean_over_its_windows(tagger: PasstTagger
     clip[0, 7 * RATE] = 0.9  # the peak lies in both windows, so that each alone is levelled as the whole
     first, second = clip[:, : 10 * RATE], torch.nn.functional.pad(clip[:, 5 * RATE :], (0, 4 * RATE))
     assert_same(row(tagger, clip), (row(tagger, first) + row(tagger, second)) / 2)
+
+
+@pytest.mark.parametrize(
+    ("samples", "lengths"),
+    [(20_000, [20_000]), (320_000, [320_000]), (324_800, [320_000]), (700_000, [320_000, 320_000, 60_000])],
+)
+def test_segments_follow_each_other_unfilled_and_a_rest_too_short_is_dropped(
+    samples: int, lengths: list[int]
+):
+    found = segments(torch.arange(samples).float())
+    assert [len(part) for part in found] == lengths
+    assert torch.cat(found).equal(torch.arange(sum(lengths)).float())
+
+
+def test_a_segment_has_a_row_of_its_own_and_its_level(tagger: PasstTagger):
+    heard = narrow(windows="segments", peak=None)
+    clip = rustle(11 * RATE)
+    (rows,) = heard.embed(AudioBatch.of([clip], RATE))
+    assert len(rows) == 2
+    assert_same(rows[1], row(heard, clip[:, 10 * RATE :]))
+    assert float((row(heard, 0.5 * clip[:, : 10 * RATE]) - rows[0]).norm()) > 1e-3
+    assert_same(row(tagger, 0.5 * clip[:, : 10 * RATE]), row(tagger, clip[:, : 10 * RATE]))
 
 
 def test_rows_do_not_depend_on_the_batch_or_its_order(tagger: PasstTagger):

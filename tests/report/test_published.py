@@ -39,7 +39,7 @@ def test_our_numbers_stand_in_a_block_that_says_they_do_not_compare(table):
 
 def test_a_metric_of_the_same_protocol_on_the_same_prompts_has_its_own_block(tmp_path):
     run = write_run(tmp_path / "run", audio=False, systems=SYSTEMS)
-    text = (run / "run.json").read_text().replace("fd[tiny-clap]", "fd[openl3-env]")
+    text = (run / "run.json").read_text().replace("fd[tiny-clap]", "fd[openl3@stable-audio-metrics]")
     data = json.loads(text)
     data["suite"]["prompts"]["kind"] = "audiocaps"
     (run / "run.json").write_text(json.dumps(data))
