@@ -45,6 +45,11 @@ def train(
     on from the checkpoint if there is one. `cache` holds encoded data (default: `out/data`). Raises
     TrainingError on a NaN, on a folder in use by another recipe, and when asked to overwrite one.
     """
+    if recipe.batch < place.processes:
+        raise TrainingError(
+            f"batch: {recipe.batch} clips cannot be divided among {place.processes} processes; start fewer of "
+            "them, or train with a larger batch"
+        )
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists() and not resume:

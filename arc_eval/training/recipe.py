@@ -36,6 +36,21 @@ KINDS = {
 }
 
 
+OPERATION = frozenset(
+    {
+        "reproduces",
+        "sources",
+        "max_lost",
+        "accumulate",
+        "checkpointing",
+        "compile",
+        "checkpoint_every",
+        "log_every",
+    }
+)
+"""Keys that a resumed training may change: they say nothing of what is learnt, only how it is computed."""
+
+
 class Optimisation(BaseModel):
     """AdamW. The schedules are those of `optimise.SCHEDULES`; only `cosine` reads `final`."""
 
@@ -85,12 +100,15 @@ class Recipe(Settings):
         raise TypeError(f"{type(self).__name__} is not a kind of training")
 
     def digest(self) -> str:
-        """sha256 of what the recipe states: what a checkpoint must agree with to be resumed.
+        """sha256 of what the recipe states.
 
         Defaults do not enter, so that an option which comes later leaves older trainings what they are.
         """
-        stated = self.model_dump(mode="json", exclude_defaults=True)
-        return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.stated(), sort_keys=True).encode()).hexdigest()
+
+    def stated(self) -> dict[str, Any]:
+        """The keys that differ from their defaults, as JSON has them."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
 
 class Indivisible(Recipe):

@@ -80,8 +80,10 @@ def test_a_checkpoint_is_not_overwritten_without_being_asked(
 
 def test_a_checkpoint_of_another_recipe_is_refused(pretrain: Path, cache: Path, tmp_path: Path) -> None:
     train(load_recipe(pretrain, ["steps=2"]), tmp_path, cache=cache)
-    with pytest.raises(TrainingError, match="another recipe"):
-        train(load_recipe(pretrain, ["steps=4"]), tmp_path, cache=cache, resume=True)
+    changed = load_recipe(pretrain, ["steps=4", "precision=float64", "accumulate=2"])
+    with pytest.raises(TrainingError, match="another recipe") as refused:
+        train(changed, tmp_path, cache=cache, resume=True)
+    assert "steps was 2, is now 4; precision was its default, is now float64; take" in str(refused.value)
 
 
 def test_a_checkpoint_that_began_from_other_parents_is_refused(
