@@ -23,6 +23,7 @@ FOUNDATION = BASE | {
     "brownian",
     "flow",
     "store",
+    "lock",
     "escape",
     "models",
 }
@@ -42,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "brownian": BASE | {"seeding"},
     "flow": BASE,
     "store": BASE,
+    "lock": BASE,
     "escape": BASE,
     "models": BASE | {"dsp", "flow", "seeding"},
     # Samplers and losses are handed callables: that is what makes them usable with any network.
@@ -53,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{plugin: MIDDLE for plugin in PLUGINS},
     # Recipes name their data by `kind`, so they are read through the registry like a suite.
     "training": BASE
-    | {"contracts", "models", "samplers", "losses", "flow", "seeding", "store", "data", "registry"},
+    | {"contracts", "models", "samplers", "losses", "flow", "seeding", "store", "lock", "data", "registry"},
     "registry": BASE | {"contracts", "gate"},
     "suite": BASE | {"contracts", "gate", "registry", "store"},
     "pipeline": FOUNDATION | {"registry", "suite"},

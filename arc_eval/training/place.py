@@ -140,7 +140,7 @@ def working_place(device: str = "cpu", shards: int = 1) -> Iterator[Place]:
         grid = init_device_mesh(place.type, shape, mesh_dim_names=names)
         yield Place(place, rank, processes, grid)
     finally:
-        # Sharded networks hold their groups in circles; one that is freed only as Python ends aborts it there.
+        # Sharded networks hold their groups in circles; freed only as Python ends, they can abort it.
         gc.collect()
         dist.destroy_process_group()
 

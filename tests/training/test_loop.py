@@ -7,15 +7,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from arc_eval.cli import app
 from arc_eval.errors import TrainingError
 from arc_eval.models.weights import weights_digest
 from arc_eval.training.loop import train
 from arc_eval.training.recipe import load_recipe
+
+from .test_parallel import PowerCut, cut_after
 
 STARTED = 240  # seconds that a child may take to reach its first checkpoint
 
@@ -68,6 +73,50 @@ def test_a_killed_training_leaves_a_checkpoint_that_loads(
     child.wait()
     saved = torch.load(out / "checkpoint.pt", weights_only=True)
     assert saved["step"] % 2 == 0 and saved["step"] > 0
+
+
+def _journal(out: Path) -> list[dict[str, Any]]:
+    """Every line but what its clock says."""
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [{key: line[key] for key in line if key not in ("seconds", "clips_per_second")} for line in lines]
+
+
+@pytest.mark.parametrize("checkpoint", [True, False], ids=["resumed", "begun again"])
+def test_a_killed_trainings_journal_goes_on_as_if_nothing_had_happened(
+    pretrain: Path, cache: Path, tmp_path: Path, checkpoint: bool
+) -> None:
+    recipe = load_recipe(pretrain, ["checkpoint_every=2" if checkpoint else "checkpoint_every=4"])
+    train(recipe, tmp_path / "whole", cache=cache)
+    with pytest.raises(PowerCut):
+        train(recipe, tmp_path / "cut", cache=cache, progress=cut_after(3))
+    with (tmp_path / "cut" / "log.jsonl").open("a") as log:
+        log.write('{"step": 3, "seconds": 0.1, "lo')
+    train(recipe, tmp_path / "cut", cache=cache, resume=checkpoint)
+    assert _journal(tmp_path / "cut") == _journal(tmp_path / "whole")
+
+
+def test_a_second_training_in_the_same_folder_is_refused_until_the_first_one_ends(
+    pretrain: Path, cache: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(pretrain), str(out), str(cache)])
+    try:
+        deadline = time.monotonic() + STARTED
+        while not (out / "checkpoint.pt").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        command = ["train", str(pretrain), "--out", str(out), "--resume"]
+        refused = CliRunner().invoke(app, command)
+        assert (refused.exit_code, f"process {child.pid} is writing this training" in refused.output) == (
+            2,
+            True,
+        )
+        with pytest.raises(TrainingError, match=f"process {child.pid} is writing this training"):
+            train(load_recipe(pretrain), out, cache=cache)
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    with pytest.raises(PowerCut):
+        train(load_recipe(pretrain, ["steps=100000"]), out, cache=cache, resume=True, progress=cut_after(1))
 
 
 def test_a_checkpoint_is_not_overwritten_without_being_asked(

@@ -95,7 +95,7 @@ def cut_after(steps: int) -> Progress:
         def advance(count: int) -> None:
             nonlocal done
             done += count
-            if title.startswith("training") and done == steps:
+            if title.startswith("training") and done >= steps:
                 raise PowerCut
 
         yield advance
@@ -177,7 +177,7 @@ def test_one_process_goes_on_from_the_checkpoint_of_two(
 
 
 @gloo
-def test_three_processes_with_uneven_shares_learn_what_one_learns_and_resume_each_other(
+def test_three_processes_with_uneven_shares_and_one_go_on_from_each_other(
     kinds: dict[str, Path], cache: Path, tmp_path: Path
 ) -> None:
     """4 clips and rows of 32, of 4 and of 1 among 3 processes: some hold one more, some hold nothing."""
@@ -187,10 +187,9 @@ def test_three_processes_with_uneven_shares_learn_what_one_learns_and_resume_eac
     one.do(cache)
     begun_by_one, begun_by_three = (Job(tmp_path / name, recipe, cut=True) for name in ("by one", "by three"))
     begun_by_one.do(cache)
-    jobs = (Job(tmp_path / "three", recipe), begun_by_three, replace(begun_by_one, recipe=other, cut=False))
-    in_processes(3, 3, cache, *jobs)
+    in_processes(3, 3, cache, begun_by_three, replace(begun_by_one, recipe=other, cut=False))
     replace(begun_by_three, recipe=other, cut=False).do(cache)
-    for job in jobs:
+    for job in (begun_by_one, begun_by_three):
         assert_equal(learnt(job.out), learnt(one.out))
 
 
