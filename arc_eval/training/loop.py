@@ -19,6 +19,7 @@ from arc_eval import __version__
 from arc_eval.contracts import Progress, silent
 from arc_eval.errors import TrainingError
 from arc_eval.lock import only_writer
+from arc_eval.models.emulation import notice
 from arc_eval.seeding import hashed_seed
 from arc_eval.training.draw import Draw
 from arc_eval.training.journal import journal
@@ -51,6 +52,8 @@ def train(
             f"batch: {recipe.batch} clips cannot be divided among {place.processes} processes; start fewer, "
             "or train with a larger batch"
         )
+    if place.leads:
+        notice(place.device, recipe.precision)
     with only_writer(out, "training", TrainingError) if place.leads else nullcontext():
         return _train(recipe, out, resume, cache or out / "data", progress, place)
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from arc_eval.cli import app
 from arc_eval.errors import TrainingError
+from arc_eval.models import emulation
 from arc_eval.models.weights import weights_digest
 from arc_eval.training.loop import train
 from arc_eval.training.recipe import load_recipe
@@ -167,3 +168,17 @@ def test_the_manifest_tells_data_recipe_parents_and_machine(
     assert manifest["recipe"]["steps"] == manifest["steps"] == 6
     assert manifest["digest"] == weights_digest(teacher)
     assert {"data_digest", "wall_seconds", "machine"} <= manifest.keys()
+
+
+def test_a_cpu_that_emulates_bfloat16_is_named_before_the_training(
+    pretrain: Path,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(emulation, "native", lambda: False)
+    emulation._warn.cache_clear()
+    for name, precision in (("half", "bfloat16"), ("again", "bfloat16"), ("plain", "float32")):
+        train(load_recipe(pretrain, ["steps=1", f"precision={precision}"]), tmp_path / name, cache=cache)
+    assert sum("emulated" in record.getMessage() for record in caplog.records) == 1
