@@ -23,6 +23,7 @@ FOUNDATION = BASE | {
     "brownian",
     "flow",
     "store",
+    "lock",
     "escape",
     "offers",
     "summaries",
@@ -44,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "brownian": BASE | {"seeding"},
     "flow": BASE,
     "store": BASE,
+    "lock": BASE,
     "escape": BASE,
     "offers": BASE,
     "summaries": BASE | {"store"},
@@ -57,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{plugin: MIDDLE for plugin in PLUGINS},
     # Recipes name their data by `kind`, so they are read through the registry like a suite.
     "training": BASE
-    | {"contracts", "models", "samplers", "losses", "flow", "seeding", "store", "data", "registry"},
+    | {"contracts", "models", "samplers", "losses", "flow", "seeding", "store", "lock", "data", "registry"},
     "registry": BASE | {"contracts", "gate"},
     "suite": BASE | {"contracts", "gate", "registry", "store"},
     "pipeline": FOUNDATION | {"registry", "suite"},

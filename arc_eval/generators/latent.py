@@ -23,7 +23,8 @@ from arc_eval.generators.asked import check_lengths, paired
 from arc_eval.generators.precision import exact_convolutions
 from arc_eval.generators.sampling import AnySampler, Noise, Start, fitting
 from arc_eval.models.diffusion import LatentDiffusion
-from arc_eval.models.fast_linear import available, through_onednn
+from arc_eval.models.emulation import notice
+from arc_eval.models.fast_linear import through_onednn
 from arc_eval.models.weights import load_model, read_manifest, weights_digest
 from arc_eval.records.audio import AudioBatch
 from arc_eval.records.prompt import Prompt
@@ -126,8 +127,8 @@ class Settings(contracts.Settings):
         on_cpu = torch.device(self.device).type == "cpu"
         window = self.window or (16 if on_cpu else 512)
         model.autoencoder.prepare(window, getattr(torch, self.decoder_dtype))
-        if on_cpu and available():
-            through_onednn(model)
+        notice(self.device, self.dtype, self.decoder_dtype)
+        through_onednn(model)
         if self.init_audio is None:
             return LatentGenerator(self, model)
         beginning = style.beginning(self.init_audio, model.sample_rate, model.config.audio_channels)

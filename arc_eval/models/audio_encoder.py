@@ -1,11 +1,14 @@
 """The tiny extractors' network: stereo band levels to one vector for a clip of any length."""
 
+from typing import Annotated
+
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from arc_eval.models.features import StereoMel
+from arc_eval.models.schema import Count
 from arc_eval.models.spectral import ResidualBlock
 
 
@@ -14,14 +17,14 @@ class AudioEncoderConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sample_rate: int = 44100
-    n_fft: int = 2048
-    hop: int = 512
-    mels: int = 128
-    patch: int = 4
-    width: int = 128
-    blocks: int = 4
-    features: int = 64
+    sample_rate: Count = 44100
+    n_fft: Count = 2048
+    hop: Count = 512
+    mels: Count = 128
+    patch: Count = 4
+    width: Count = 128
+    blocks: Annotated[int, Field(ge=0)] = 4
+    features: Count = 64
 
 
 class AudioEncoder(nn.Module):

@@ -90,13 +90,21 @@ def available() -> bool:
     return found and bool(torch.backends.mkldnn.enabled) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
+def worthwhile() -> bool:
+    """Whether oneDNN is there and has wider instructions (AVX-512) than those that MKL may stop at.
+
+    Without them both use the same ones, and a layer stays what it was.
+    """
+    return available() and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+
+
 def through_onednn(model: nn.Module) -> None:
-    """Turns a model's plain linear layers on the CPU into ones that go through oneDNN, where there is one.
+    """Turns a model's plain linear layers on the CPU into ones that go through oneDNN, where that is faster.
 
     Keys, parameters and copies of the model stay what they were; a layer that is moved or cast
     afterwards computes as `nn.Linear` again.
     """
-    if not available():
+    if not worthwhile():
         return
     for module in model.modules():
         if type(module) is nn.Linear and module.weight.device.type == "cpu":

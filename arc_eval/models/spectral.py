@@ -6,12 +6,15 @@ Lim 1984, accelerated as in Perraudin et al. 2013). Phase is sought once, for bo
 in the middle stays in the middle.
 """
 
+from typing import Annotated
+
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from arc_eval.models.features import BandLevels, StereoMel
+from arc_eval.models.schema import Count
 
 
 class SpectralConfig(BaseModel):
@@ -19,15 +22,15 @@ class SpectralConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sample_rate: int = 44100
-    n_fft: int = 2048
-    hop: int = 512
-    mels: int = 128
-    patch: int = 4
-    hidden: int = 192
-    blocks: int = 4
-    latent_dim: int = 32
-    phase_iterations: int = 16
+    sample_rate: Count = 44100
+    n_fft: Count = 2048
+    hop: Count = 512
+    mels: Count = 128
+    patch: Count = 4
+    hidden: Count = 192
+    blocks: Annotated[int, Field(ge=0)] = 4
+    latent_dim: Count = 32
+    phase_iterations: Annotated[int, Field(ge=0)] = 16
 
 
 class ResidualBlock(nn.Module):

@@ -11,14 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from arc_eval.errors import RunError
+from arc_eval.lock import LOCK, only_writer
 from arc_eval.pipeline.clips import StoredClip
 from arc_eval.records.run import Run
 from arc_eval.store import digest_of, file_digest, publish, publish_bytes
 
-AUDIO, TRIALS, LOCK = "audio", "trials", ".lock"
+AUDIO, TRIALS = "audio", "trials"
 TABLES = ("clips.parquet", "scores.parquet", "influence.parquet", "trials.parquet")
 
 
@@ -81,33 +82,8 @@ def opened(path: Path) -> Iterator[RunFolder]:
         and any(path.iterdir())
     ):
         raise RunError(f"{path}: not empty and not a Run folder; choose another with --out")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        file = (path / LOCK).open("a+")
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror}; choose another with --out") from error
-    with file:
-        _lock(file, path)
+    with only_writer(path, "Run", RunError):
         yield RunFolder(path)
-
-
-def _lock(file: IO[str], path: Path) -> None:
-    """Holds the lock until the file is closed or the process ends, however it ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: two writers are not kept apart there
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        writer = file.read().strip() or "unknown"
-        raise RunError(
-            f"{path}: process {writer} is writing this Run; wait for it, or choose another folder with --out"
-        ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
 
 
 def _same_content(path: Path, source: Path) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from arc_eval.contracts import Progress, silent
@@ -33,9 +34,9 @@ class AutoencoderRecipe(Indivisible):
     """The tiny family's autoencoder."""
 
     model: SpectralConfig = SpectralConfig()
-    seconds: float = 2.0
-    kl_weight: float = 1e-3
-    lean_weight: float = 0.5
+    seconds: float = Field(default=2.0, gt=0)
+    kl_weight: float = Field(default=1e-3, ge=0)
+    lean_weight: float = Field(default=0.5, ge=0)
     optimiser: Optimisation
 
     def task(self, cache: Path, progress: Progress = silent, place: Place = ALONE) -> "AutoencoderTask":

@@ -6,7 +6,7 @@ named by the digest of source and encoding. What cannot be read is reported, nev
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -156,9 +156,14 @@ def batch_indices(examples: int, batch: int, seed: int, step: int) -> Tensor:
     positions = torch.arange(step * batch, (step + 1) * batch)
     epochs = positions // examples
     parts = [
-        torch.randperm(examples, generator=torch.Generator().manual_seed(hashed_seed("epoch", seed, epoch)))[
-            positions[epochs == epoch] % examples
-        ]
+        _order(examples, seed, epoch)[positions[epochs == epoch] % examples]
         for epoch in sorted(set(epochs.tolist()))
     ]
     return torch.cat(parts)
+
+
+@lru_cache(maxsize=2)  # a step's batch may hold the end of one epoch and the beginning of the next
+def _order(examples: int, seed: int, epoch: int) -> Tensor:
+    return torch.randperm(
+        examples, generator=torch.Generator().manual_seed(hashed_seed("epoch", seed, epoch))
+    )

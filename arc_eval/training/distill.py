@@ -43,7 +43,7 @@ class DistillRecipe(StudentRecipe):
     """`steps` counts updates of either network: one of the student, then `fake_updates` of the other."""
 
     sampling_steps: int = Field(default=8, ge=1)
-    guidance: float = 3.0
+    guidance: float = Field(default=3.0, ge=0)
     matching_times: TimeName = "uniform"
     score_times: TimeName = "logit_normal"
     fake_updates: int = Field(default=5, ge=1)

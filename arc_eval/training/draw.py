@@ -35,9 +35,12 @@ class Draw:
         return replace(self, **taken, share=self.share * len(rows) / len(self), first=self.first + rows.start)
 
     def parts(self, place: Place, count: int, dtype: torch.dtype) -> Iterator[Self]:
-        """This process's rows of the whole batch, in `count` parts (fewer if there are fewer rows)."""
+        """This process's rows of the whole batch, in `count` parts, or as many as each process has rows for.
+
+        Sharded processes walk through their networks together, so all must make as many parts.
+        """
         rows = place.rows(len(self))
-        count = min(count, len(rows))
+        count = min(count, len(self) // place.processes)
         for number in range(count):
             start, stop = (rows.start + len(rows) * n // count for n in (number, number + 1))
             yield self.part(range(start, stop), place.device, dtype)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -34,7 +35,7 @@ class TaggerRecipe(Indivisible):
     """A classifier of the data's tags."""
 
     model: AudioEncoderConfig = AudioEncoderConfig()
-    seconds: float = 2.0
+    seconds: float = Field(default=2.0, gt=0)
     optimiser: Optimisation
 
     def task(self, cache: Path, progress: Progress = silent, place: Place = ALONE) -> "TaggerTask":
@@ -47,7 +48,7 @@ class ClapRecipe(Indivisible):
     """An audio-text pair; a batch is also the number of captions to choose from."""
 
     model: ClapConfig = ClapConfig()
-    seconds: float = 2.0
+    seconds: float = Field(default=2.0, gt=0)
     optimiser: Optimisation
 
     def task(self, cache: Path, progress: Progress = silent, place: Place = ALONE) -> "ClapTask":

@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from arc_eval.store import publish_bytes
+from arc_eval.training.saved import Progressed
+
 
 class Journal:
     """`log.jsonl` in a folder: a line for each step that is written down; times count training alone."""
 
-    def __init__(self, lines: Any, board: Any, batch: int, seconds: float) -> None:
+    def __init__(self, lines: Any, board: Any, batch: int, done: Progressed) -> None:
         self._lines, self._board, self._batch = lines, board, batch
-        self._before, self._began = seconds, time.monotonic()
+        self._before, self._began = done.seconds, time.monotonic()
         self._last: tuple[int, float] | None = None
 
     @property
@@ -37,20 +40,36 @@ class Journal:
 
 
 @contextmanager
-def journal(out: Path, batch: int, seconds: float) -> Iterator[Journal]:
-    """Opens the folder's journal to go on with it. batch: clips in a step; seconds: spent before."""
-    board = _board(out)
+def journal(out: Path, batch: int, done: Progressed) -> Iterator[Journal]:
+    """Opens the folder's journal to go on with it after `done`. batch: clips in a step.
+
+    What it says of later steps, which a killed training made and lost, is taken out first, and so is a line
+    that was torn: every step stands in it once. Raises StoreError if the disk refuses.
+    """
+    path = out / "log.jsonl"
+    if path.exists():
+        kept = [line for line in path.read_bytes().splitlines(keepends=True) if _before(line, done.step)]
+        publish_bytes(path, b"".join(kept))
+    board = _board(out, done.step)
     try:
-        with (out / "log.jsonl").open("a") as lines:
-            yield Journal(lines, board, batch, seconds)
+        with path.open("a") as lines:
+            yield Journal(lines, board, batch, done)
     finally:
         if board is not None:
             board.close()
 
 
-def _board(out: Path) -> Any | None:
+def _before(line: bytes, step: int) -> bool:
+    """Whether a whole line speaks of a step before `step`."""
+    try:
+        return line.endswith(b"\n") and bool(json.loads(line)["step"] < step)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _board(out: Path, step: int) -> Any | None:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(out))
+    return SummaryWriter(str(out), purge_step=step)

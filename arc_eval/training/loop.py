@@ -8,7 +8,7 @@ import math
 import os
 import platform
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import torch
 from arc_eval import __version__
 from arc_eval.contracts import Progress, silent
 from arc_eval.errors import TrainingError
+from arc_eval.lock import only_writer
+from arc_eval.models.emulation import notice
 from arc_eval.seeding import hashed_seed
 from arc_eval.training.draw import Draw
 from arc_eval.training.journal import journal
@@ -43,16 +45,27 @@ def train(
 
     Writes `log.jsonl` and `checkpoint.pt` as it goes and `model/` at the end. With `resume` it goes
     on from the checkpoint if there is one. `cache` holds encoded data (default: `out/data`). Raises
-    TrainingError on a NaN, on a folder in use by another recipe, and when asked to overwrite one.
+    TrainingError on a NaN, on a folder that another process or recipe uses, and when asked to overwrite one.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    if recipe.batch < place.processes:
+        raise TrainingError(
+            f"batch: {recipe.batch} clips cannot be divided among {place.processes} processes; start fewer, "
+            "or train with a larger batch"
+        )
+    if place.leads:
+        notice(place.device, recipe.precision)
+    with only_writer(out, "training", TrainingError) if place.leads else nullcontext():
+        return _train(recipe, out, resume, cache or out / "data", progress, place)
+
+
+def _train(recipe: Recipe, out: Path, resume: bool, cache: Path, progress: Progress, place: Place) -> Path:
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists() and not resume:
         raise TrainingError(f"{checkpoint} exists: add --resume to go on from it, or choose another --out")
-    task = recipe.task(cache or out / "data", progress, place)
+    task = recipe.task(cache, progress, place)
     done = restore(task, checkpoint, recipe) if checkpoint.exists() else Progressed(0, 0.0)
     with ExitStack() as stack:
-        log = stack.enter_context(journal(out, recipe.batch, done.seconds)) if place.leads else None
+        log = stack.enter_context(journal(out, recipe.batch, done)) if place.leads else None
         advance = stack.enter_context(progress(f"training {out.name}", recipe.steps))
         advance(done.step)
         for step in range(done.step, recipe.steps):

@@ -6,6 +6,7 @@ grid changes the speed and the memory, never the result beyond rounding: every p
 batch's random numbers and works on its own rows of it.
 """
 
+import gc
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -139,6 +140,8 @@ def working_place(device: str = "cpu", shards: int = 1) -> Iterator[Place]:
         grid = init_device_mesh(place.type, shape, mesh_dim_names=names)
         yield Place(place, rank, processes, grid)
     finally:
+        # Sharded networks hold their groups in circles; freed only as Python ends, they can abort it.
+        gc.collect()
         dist.destroy_process_group()
 
 

@@ -7,42 +7,56 @@ autoencoder; prompts are dropped now and then, so that guidance has an unconditi
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from arc_eval.contracts import Progress, silent
+from arc_eval.errors import CheckpointError
 from arc_eval.losses.rectified_flow import rectified_flow_loss
 from arc_eval.losses.times import draw_times
 from arc_eval.models.autoencoder_weights import load_autoencoder
 from arc_eval.models.config import ModelConfig
 from arc_eval.models.diffusion import LatentDiffusion
 from arc_eval.models.schema import parse_part
-from arc_eval.models.weights import build_model, save_model, weights_digest
+from arc_eval.models.weights import build_model, load_model, save_model, weights_digest
 from arc_eval.records.prompt import Prompt
 from arc_eval.training.batches import Batches, TimeName, quantile
+from arc_eval.training.data import Encoded
 from arc_eval.training.draw import Contribution, Draw, Turn
 from arc_eval.training.latents import encode_latents, spread
 from arc_eval.training.learner import Learner
 from arc_eval.training.place import ALONE, Place
 from arc_eval.training.recipe import Optimisation, Recipe
-from arc_eval.training.student import conditioned
+from arc_eval.training.student import check_latents, conditioned
 
 
 class PretrainRecipe(Recipe):
-    """`conditioning` and `diffusion` are those parts of the official configuration."""
+    """`conditioning` and `diffusion` are those parts of the official configuration.
 
+    With `start` they, and `latent_scale`, may be left out; those that are stated must be the start's own.
+    """
+
+    start: str | None = None
+    """A rectified-flow model to go on from, in any spelling of `models.files`; None: random weights."""
     autoencoder: str
     """An autoencoder's folder, or a whole model's, of which it is taken."""
     latent_scale: float | None = Field(default=None, gt=0)
-    """What latents are divided by; None: their standard deviation."""
-    conditioning: Mapping[str, Any]
-    diffusion: Mapping[str, Any]
+    """What latents are divided by; None: what the start says, or else their standard deviation."""
+    conditioning: Mapping[str, Any] | None = None
+    diffusion: Mapping[str, Any] | None = None
     times: TimeName = "logit_normal"
     prompt_dropout: float = Field(default=0.1, ge=0, lt=1)
     optimiser: Optimisation
+
+    @model_validator(mode="after")
+    def _has_a_network(self) -> Self:
+        missing = [key for key in ("conditioning", "diffusion") if getattr(self, key) is None]
+        if self.start is None and missing:
+            raise ValueError(f"{', '.join(missing)}: required, unless `start` names weights to go on from")
+        return self
 
     def task(self, cache: Path, progress: Progress = silent, place: Place = ALONE) -> "PretrainTask":
         """Encodes the recordings (or finds them encoded) and builds the networks."""
@@ -67,13 +81,16 @@ class PretrainTask:
         with place.leader_first():
             data = encode_latents(recipe, recipe.autoencoder, cache, progress)
         self.recipe = recipe
-        self.model = _new_model(recipe, recipe.latent_scale or spread(data))
+        self.model = _started(recipe) if recipe.start else _new_model(recipe, data)
         self.batches = Batches(data, recipe, self.model.config.model.pretransform.scale)
         self.learner = Learner(self.model, recipe.optimiser, recipe, place)
         self.learners = {"model": self.learner}
         self.facts = {
             **data.facts,
-            "parents": {"autoencoder": weights_digest(recipe.autoencoder)},
+            "parents": {
+                "autoencoder": weights_digest(recipe.autoencoder),
+                **({"start": weights_digest(recipe.start)} if recipe.start else {}),
+            },
         }
 
     def turn(self, step: int, rng: torch.Generator) -> Turn[FlowDraw]:
@@ -101,8 +118,9 @@ class PretrainTask:
         self.learner.publish(lambda model: save_model(model, folder, manifest, dtype=torch.float16))
 
 
-def _new_model(recipe: PretrainRecipe, scale: float) -> LatentDiffusion:
+def _new_model(recipe: PretrainRecipe, data: Encoded) -> LatentDiffusion:
     autoencoder, file = load_autoencoder(recipe.autoencoder)
+    scale = recipe.latent_scale or spread(data)
     config = parse_part(
         ModelConfig,
         {
@@ -119,7 +137,41 @@ def _new_model(recipe: PretrainRecipe, scale: float) -> LatentDiffusion:
         },
         "recipe",
     )
+    _check_objective(config, "recipe: diffusion")
     model = build_model(config, recipe.seed)
     model.autoencoder.load_state_dict(autoencoder.state_dict())
     model.autoencoder.requires_grad_(False)
     return model
+
+
+def _started(recipe: PretrainRecipe) -> LatentDiffusion:
+    """The weights to go on from. Raises CheckpointError if the recipe speaks of another model."""
+    start = str(recipe.start)
+    model = load_model(start)
+    parts = model.config.model
+    _check_objective(model.config, start)
+    check_latents(model, start, recipe.autoencoder)
+    stated = {
+        "conditioning": (recipe.conditioning, parts.conditioning),
+        "diffusion": (recipe.diffusion, parts.diffusion),
+    }
+    other = [
+        key
+        for key, (said, own) in stated.items()
+        if said is not None and parse_part(type(own), said, f"recipe: {key}") != own
+    ]
+    if recipe.latent_scale not in (None, parts.pretransform.scale):
+        other.append(f"latent_scale ({parts.pretransform.scale:g})")
+    if other:
+        raise CheckpointError(
+            f"{start}: its {', '.join(other)} is not what the recipe states; leave it out (null) to take the "
+            "start's own"
+        )
+    model.autoencoder.requires_grad_(False)
+    return model
+
+
+def _check_objective(config: ModelConfig, where: str) -> None:
+    objective = config.model.diffusion.diffusion_objective
+    if objective != "rectified_flow":
+        raise CheckpointError(f"{where}: objective {objective!r}; pre-training learns 'rectified_flow' alone")

@@ -10,7 +10,7 @@ import importlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -36,26 +36,46 @@ KINDS = {
 }
 
 
+Memory = Annotated[float, Field(ge=0, lt=1)]
+"""How much of an average stays in one update."""
+
+OPERATION = frozenset(
+    {
+        "reproduces",
+        "sources",
+        "max_lost",
+        "accumulate",
+        "checkpointing",
+        "compile",
+        "checkpoint_every",
+        "log_every",
+    }
+)
+"""Keys that a resumed training may change: they say nothing of what is learnt, only how it is computed."""
+
+
 class Optimisation(BaseModel):
     """AdamW. The schedules are those of `optimise.SCHEDULES`; only `cosine` reads `final`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     lr: float = Field(gt=0)
-    betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = 0.01
+    betas: tuple[Memory, Memory] = (0.9, 0.99)
+    weight_decay: float = Field(default=0.01, ge=0)
     schedule: Literal["cosine", "constant", "inverse"] = "cosine"
     warmup: int = Field(default=100, ge=0)
-    final: float = 0.02
+    final: float = Field(default=0.02, ge=0, le=1)
 
 
 class Recipe(Settings):
     """What every kind of training states; each kind adds its own keys."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     reproduces: str
     sources: Mapping[str, str] = {}
     """Where a hyper-parameter comes from: its key to `known: ...`, `inferred: ...` or `unknown: ...`."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     steps: int = Field(gt=0)
     batch: int = Field(gt=0)
     data: Mapping[str, Any]
@@ -66,8 +86,8 @@ class Recipe(Settings):
     """How many parts are taken of a recording that is longer than what the model makes."""
     max_lost: float = Field(default=0.0, ge=0, lt=1)
     """The share of the recordings that may be unreadable; beyond it the training does not start."""
-    ema: float = 0.999
-    clip_norm: float = 1.0
+    ema: Memory = 0.999
+    clip_norm: float = Field(default=1.0, ge=0)
     """Gradients longer than this are shortened to it; 0 leaves them."""
     precision: Literal["float64", "float32", "bfloat16", "float16"] = "float32"
     """Of the networks' products; weights and optimiser stay in float32, unless they too are float64."""
@@ -77,20 +97,23 @@ class Recipe(Settings):
     """Recompute each block's activations for its gradient, to save memory."""
     compile: bool = False
     """Compile the transformer's blocks."""
-    checkpoint_every: int = 250
-    log_every: int = 25
+    checkpoint_every: int = Field(default=250, ge=1)
+    log_every: int = Field(default=25, ge=1)
 
     def task(self, cache: Path, progress: Progress = silent, place: Place = ALONE) -> "Task":
         """Prepares data (encoded once under `cache`) and networks for training."""
         raise TypeError(f"{type(self).__name__} is not a kind of training")
 
     def digest(self) -> str:
-        """sha256 of what the recipe states: what a checkpoint must agree with to be resumed.
+        """sha256 of what the recipe states.
 
         Defaults do not enter, so that an option which comes later leaves older trainings what they are.
         """
-        stated = self.model_dump(mode="json", exclude_defaults=True)
-        return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.stated(), sort_keys=True).encode()).hexdigest()
+
+    def stated(self) -> dict[str, Any]:
+        """The keys that differ from their defaults, as JSON has them."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
 
 class Indivisible(Recipe):

@@ -33,10 +33,10 @@ from arc_eval.training.student import Student, StudentRecipe
 class Walks(BaseModel):
     """How the teacher walks, and how many updates each walk serves."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     sampling_steps: int = Field(default=20, ge=1)
-    guidance: float = 4.0
+    guidance: float = Field(default=4.0, ge=0)
     every: int = Field(default=1, ge=1)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from arc_eval import flow
 from arc_eval.contracts import Progress
 from arc_eval.errors import CheckpointError
+from arc_eval.models.autoencoder_weights import load_autoencoder
 from arc_eval.models.conditioning import Conditioning
 from arc_eval.models.diffusion import LatentDiffusion
 from arc_eval.models.weights import load_model, save_model, weights_digest
@@ -36,6 +37,7 @@ class Student:
         with place.leader_first():
             data = encode_latents(recipe, recipe.autoencoder, cache, progress)
         self.model = load_student(recipe.teacher)
+        check_latents(self.model, recipe.teacher, recipe.autoencoder)
         self.learner = Learner(self.model, recipe.optimiser, recipe, place)
         self.batches = Batches(data, recipe, self.model.config.model.pretransform.scale)
         parents = {"autoencoder": recipe.autoencoder, "teacher": recipe.teacher}
@@ -63,6 +65,25 @@ class Student:
             save_model(model, folder, manifest, dtype=torch.float16)
 
         self.learner.publish(write)
+
+
+def check_latents(model: LatentDiffusion, whose: str, autoencoder: str) -> None:
+    """Raises CheckpointError unless the recordings' latents are those of the model's own autoencoder.
+
+    With another one a training would run, and teach the model latents that it decodes to noise.
+    """
+    loaded, file = load_autoencoder(autoencoder)
+    given, own = loaded.state_dict(), model.autoencoder.state_dict()
+    same = given.keys() == own.keys() and all(
+        # One of the two may have been stored in half precision.
+        given[name].shape == own[name].shape and torch.allclose(given[name], own[name], rtol=1e-2, atol=1e-3)
+        for name in own
+    )
+    if not same or file.sample_size != model.config.sample_size:
+        what = "has clips of another length than" if same else "is not the autoencoder of"
+        raise CheckpointError(
+            f"{autoencoder}: {what} {whose}; say `autoencoder: {whose}` to take the model's own"
+        )
 
 
 def conditioned(model: LatentDiffusion, prompts: Sequence[Prompt]) -> Conditioning:

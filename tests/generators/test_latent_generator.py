@@ -16,7 +16,7 @@ from arc_eval.dsp import write_audio
 from arc_eval.errors import CheckpointError, DataError, SuiteError
 from arc_eval.generators.latent import LatentGenerator, Settings
 from arc_eval.generators.sampling import KINDS
-from arc_eval.models.fast_linear import OneDnnLinear, available
+from arc_eval.models.fast_linear import OneDnnLinear, worthwhile
 from arc_eval.models.weights import load_model
 from arc_eval.records.prompt import Prompt
 
@@ -220,7 +220,7 @@ def test_a_checkpoint_of_another_architecture_names_its_tensors(model: Path, tmp
         generator(folder)
 
 
-@pytest.mark.skipif(not available(), reason="this PyTorch has no oneDNN")
+@pytest.mark.skipif(not worthwhile(), reason="no oneDNN, or a CPU on which it is not faster")
 def test_onednn_gives_what_the_plain_layers_give(model: Path):
     fast = generator(model, "euler", 3, 2.0)
     assert any(isinstance(module, OneDnnLinear) for module in fast.model.modules())

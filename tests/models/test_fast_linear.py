@@ -6,10 +6,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from arc_eval.models.fast_linear import WORTH, OneDnnLinear, available, linear_gelu, through_onednn
+from arc_eval.models.fast_linear import (
+    WORTH,
+    OneDnnLinear,
+    available,
+    linear_gelu,
+    through_onednn,
+    worthwhile,
+)
 
 ROWS, INPUTS, OUTPUTS = 64, 256, 768
-needs_onednn = pytest.mark.skipif(not available(), reason="this PyTorch has no oneDNN")
+needs_onednn = pytest.mark.skipif(not worthwhile(), reason="no oneDNN, or a CPU on which it is not faster")
 
 
 def pair(bias: bool = True) -> tuple[nn.Linear, nn.Linear]:
@@ -130,6 +137,23 @@ def test_without_onednn_layers_stay_as_they_are():
     finally:
         torch.backends.mkldnn.enabled = was
     assert type(layer) is nn.Linear
+
+
+@pytest.mark.parametrize(
+    ("capability", "kind"),
+    [("AVX512", OneDnnLinear), ("AVX2", nn.Linear), ("DEFAULT", nn.Linear), ("SVE256", nn.Linear)],
+)
+def test_layers_change_only_where_onednn_has_wider_instructions(
+    monkeypatch: pytest.MonkeyPatch, capability: str, kind: type[nn.Linear]
+):
+    if not available():
+        pytest.skip("this PyTorch has no oneDNN")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    plain, layer = pair()
+    assert type(layer) is kind
+    x = noise(ROWS, INPUTS)
+    assert relative(layer(x), plain(x)) < 1e-5
+    assert kind is OneDnnLinear or torch.equal(layer(x), plain(x))
 
 
 @needs_onednn

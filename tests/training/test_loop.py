@@ -7,15 +7,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from arc_eval.cli import app
 from arc_eval.errors import TrainingError
+from arc_eval.models import emulation
 from arc_eval.models.weights import weights_digest
 from arc_eval.training.loop import train
 from arc_eval.training.recipe import load_recipe
+
+from .test_parallel import PowerCut, cut_after
 
 STARTED = 240  # seconds that a child may take to reach its first checkpoint
 
@@ -70,6 +76,50 @@ def test_a_killed_training_leaves_a_checkpoint_that_loads(
     assert saved["step"] % 2 == 0 and saved["step"] > 0
 
 
+def _journal(out: Path) -> list[dict[str, Any]]:
+    """Every line but what its clock says."""
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [{key: line[key] for key in line if key not in ("seconds", "clips_per_second")} for line in lines]
+
+
+@pytest.mark.parametrize("checkpoint", [True, False], ids=["resumed", "begun again"])
+def test_a_killed_trainings_journal_goes_on_as_if_nothing_had_happened(
+    pretrain: Path, cache: Path, tmp_path: Path, checkpoint: bool
+) -> None:
+    recipe = load_recipe(pretrain, ["checkpoint_every=2" if checkpoint else "checkpoint_every=4"])
+    train(recipe, tmp_path / "whole", cache=cache)
+    with pytest.raises(PowerCut):
+        train(recipe, tmp_path / "cut", cache=cache, progress=cut_after(3))
+    with (tmp_path / "cut" / "log.jsonl").open("a") as log:
+        log.write('{"step": 3, "seconds": 0.1, "lo')
+    train(recipe, tmp_path / "cut", cache=cache, resume=checkpoint)
+    assert _journal(tmp_path / "cut") == _journal(tmp_path / "whole")
+
+
+def test_a_second_training_in_the_same_folder_is_refused_until_the_first_one_ends(
+    pretrain: Path, cache: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(pretrain), str(out), str(cache)])
+    try:
+        deadline = time.monotonic() + STARTED
+        while not (out / "checkpoint.pt").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        command = ["train", str(pretrain), "--out", str(out), "--resume"]
+        refused = CliRunner().invoke(app, command)
+        assert (refused.exit_code, f"process {child.pid} is writing this training" in refused.output) == (
+            2,
+            True,
+        )
+        with pytest.raises(TrainingError, match=f"process {child.pid} is writing this training"):
+            train(load_recipe(pretrain), out, cache=cache)
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    with pytest.raises(PowerCut):
+        train(load_recipe(pretrain, ["steps=100000"]), out, cache=cache, resume=True, progress=cut_after(1))
+
+
 def test_a_checkpoint_is_not_overwritten_without_being_asked(
     pretrain: Path, cache: Path, tmp_path: Path
 ) -> None:
@@ -80,8 +130,10 @@ def test_a_checkpoint_is_not_overwritten_without_being_asked(
 
 def test_a_checkpoint_of_another_recipe_is_refused(pretrain: Path, cache: Path, tmp_path: Path) -> None:
     train(load_recipe(pretrain, ["steps=2"]), tmp_path, cache=cache)
-    with pytest.raises(TrainingError, match="another recipe"):
-        train(load_recipe(pretrain, ["steps=4"]), tmp_path, cache=cache, resume=True)
+    changed = load_recipe(pretrain, ["steps=4", "precision=float64", "accumulate=2"])
+    with pytest.raises(TrainingError, match="another recipe") as refused:
+        train(changed, tmp_path, cache=cache, resume=True)
+    assert "steps was 2, is now 4; precision was its default, is now float64; take" in str(refused.value)
 
 
 def test_a_checkpoint_that_began_from_other_parents_is_refused(
@@ -116,3 +168,17 @@ def test_the_manifest_tells_data_recipe_parents_and_machine(
     assert manifest["recipe"]["steps"] == manifest["steps"] == 6
     assert manifest["digest"] == weights_digest(teacher)
     assert {"data_digest", "wall_seconds", "machine"} <= manifest.keys()
+
+
+def test_a_cpu_that_emulates_bfloat16_is_named_before_the_training(
+    pretrain: Path,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(emulation, "native", lambda: False)
+    emulation._warn.cache_clear()
+    for name, precision in (("half", "bfloat16"), ("again", "bfloat16"), ("plain", "float32")):
+        train(load_recipe(pretrain, ["steps=1", f"precision={precision}"]), tmp_path / name, cache=cache)
+    assert sum("emulated" in record.getMessage() for record in caplog.records) == 1
