@@ -85,7 +85,8 @@ def test_without_a_start_the_network_must_be_stated(recipes: Written, autoencode
 def test_pre_training_learns_no_other_objective(
     objective: str, recipes: Written, autoencoder: Path, cache: Path
 ) -> None:
-    other = {**DIFFUSION["diffusion"], "diffusion_objective": objective}
+    family: dict[str, Any] = DIFFUSION
+    other = {**family["diffusion"], "diffusion_objective": objective}
     own = {"kind": "pretrain", "autoencoder": str(autoencoder), "optimiser": RATE}
     with pytest.raises(CheckpointError, match=f"objective '{objective}'"):
         load_recipe(recipes({**own, **DIFFUSION, "diffusion": other})).task(cache)
