@@ -8,7 +8,6 @@ Source: stable-audio-metrics (laion-clap 1.1.7).
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -18,10 +17,10 @@ from torch.nn import functional as F
 
 from arc_eval import contracts
 from arc_eval.dsp import resample, samples_digest, to_channels
-from arc_eval.errors import CheckpointError
 from arc_eval.extractors.alike import alike
 from arc_eval.extractors.captions import Tokens, byte_tokens, roberta_tokens
 from arc_eval.extractors.loudness import peak_normalised
+from arc_eval.models.clap_names import clap_file
 from arc_eval.models.fast_linear import through_onednn
 from arc_eval.models.laion_clap import (
     FRAMES,
@@ -44,7 +43,8 @@ class Settings(contracts.Settings):
     """`{kind: clap, weights: 630k-audioset-fusion-best.pt}`; by default as stable-audio-metrics."""
 
     weights: str
-    """A released file, whose tensors tell its kind; or `random`, to time it and to see a suite run."""
+    """A released file, whose tensors tell its kind; a folder or `hf://OWNER/NAME[@REVISION]` of a ClapModel;
+    or `random`, to time it and to see a suite run."""
     tokenizer: str = "roberta-base"
     """A folder, or a model of the hub, with RoBERTa's vocabulary; `random` weights read captions as bytes."""
     peak: float | None = Field(-1.0, le=0)
@@ -58,9 +58,7 @@ class Settings(contracts.Settings):
         """Loads the weights. Raises CheckpointError if they are not LAION-CLAP's."""
         if self.weights == "random":
             return ClapExtractor(self, random_laion_clap(), "random", byte_tokens)
-        path = Path(self.weights)
-        if not path.is_file():
-            raise CheckpointError(f"{path}: no such file; give a released LAION-CLAP .pt, or `random`")
+        path = clap_file(self.weights)
         return ClapExtractor(self, load_laion_clap(path), file_digest(path), roberta_tokens(self.tokenizer))
 
 

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from arc_eval.dsp import mel_filterbank
 from arc_eval.models.checkpoint import read_tensors
+from arc_eval.models.clap_names import released_names
 from arc_eval.models.htsat import Htsat, HtsatConfig
 from arc_eval.models.roberta import WIDTH, Roberta
 from arc_eval.models.slaney import slaney_filterbank
@@ -24,7 +25,9 @@ UNUSED = (
     "logit_scale_", "audio_transform.", "text_transform.", "audio_branch.tscam_conv.", "audio_branch.head.",
     "audio_branch.spectrogram_extractor.", "audio_branch.logmel_extractor.",
 )  # fmt: skip
-DERIVED = ("attn_mask", "relative_position_index", "position_ids", "num_batches_tracked")
+DERIVED = (
+    "attn_mask", "relative_position_index", "position_ids", "token_type_ids", "num_batches_tracked",
+)  # fmt: skip
 
 
 class MelFrontEnd(nn.Module):
@@ -73,10 +76,13 @@ def _projection(width: int) -> nn.Sequential:
 
 
 def load_laion_clap(path: Path) -> LaionClap:
-    """A released checkpoint, its kind told by its tensors, in evaluation mode. Raises CheckpointError."""
+    """A checkpoint, released or of transformers, its kind told by its tensors, in evaluation mode.
+
+    Raises CheckpointError.
+    """
     tensors = {
         name.removeprefix("module."): tensor
-        for name, tensor in read_tensors(path).items()
+        for name, tensor in released_names(read_tensors(path)).items()
         if not name.endswith(DERIVED)
     }
     used = {name: tensor for name, tensor in tensors.items() if not name.startswith(UNUSED)}
