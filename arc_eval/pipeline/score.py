@@ -101,8 +101,9 @@ def _score(
     return Scores(tuple(measured), clips, metric.name, settings)
 
 
-FOLDER_METRICS = ("frechet[tiny-clap]", "manifold[tiny-clap]", "alignment[tiny-clap]", "health[health]")
-"""What is asked of a folder unless metrics are named. A folder has one take, so no diversity."""
+FOLDER_METRICS = ("frechet[tiny-clap]", "manifold[tiny-clap]", "health[health]")
+"""What is asked of a folder unless metrics are named. A folder has one take, so no diversity; and tiny-clap
+reads only the captions of synthetic sounds, so no alignment."""
 KEPT = ".safetensors"
 USUAL_EXTRACTOR = {"label_kl": "tiny-tagger", "recognition": "tiny-tagger", "health": "health"}
 

@@ -72,7 +72,7 @@ def test_a_folder_is_at_no_distance_from_itself_and_at_some_from_another(folder:
     assert abs(value(same, "fd[mel]")) < 1e-6 * far
 
 
-def test_real_sounds_are_at_no_distance_from_themselves(shared: Path, tmp_path: Path):
+def test_real_sounds_by_the_usual_metrics_are_at_no_distance_from_themselves(shared: Path, tmp_path: Path):
     sounds = tmp_path / "sounds"
     sounds.mkdir()
     header, *lines = (shared / "data" / "sonic-pi-cc0" / "metadata.csv").read_text().splitlines()
@@ -81,9 +81,10 @@ def test_real_sounds_are_at_no_distance_from_themselves(shared: Path, tmp_path: 
     (sounds / "metadata.csv").write_text("\n".join([header, *lines]))
     for name in (line.partition(",")[0] for line in lines):
         (sounds / name).symlink_to(shared / "data" / "sonic-pi-cc0" / name)
-    run = judged(sounds, sounds, tmp_path, ("frechet[mel]",))
+    run = judged(sounds, sounds, tmp_path, ())
     assert set(run.stages.values()) == {"done"}
-    result = run.systems[0].result("fd[mel]")
+    assert all(isinstance(result, Measurement) for result in run.systems[0].results), "a canary was not heard"
+    result = run.systems[0].result("fd[tiny-clap]")
     assert isinstance(result, Measurement)
     assert abs(result.value) < 1e-6
     assert result.counts.scored == result.counts.planned == len(lines)
