@@ -49,7 +49,7 @@ def _numbers(data: Any, place: str = "") -> Iterator[str]:
 @pytest.mark.parametrize("name", sorted(file.stem for file in RECIPES.glob("*.yaml")))
 def test_every_source_is_of_a_key_that_the_recipe_has(name: str) -> None:
     stated = load_recipe(name).model_dump()
-    for key, source in stated["offers"].items():
+    for key, source in stated["sources"].items():
         found: Any = stated
         for part in key.split("."):
             assert part in found, f"{name}: sources: {key}"
@@ -60,7 +60,7 @@ def test_every_source_is_of_a_key_that_the_recipe_has(name: str) -> None:
 @pytest.mark.parametrize("name", FULL_SCALE)
 def test_every_number_of_a_full_scale_recipe_has_its_source(name: str) -> None:
     data = _written(name)
-    sources = data.pop("offers")
+    sources = data.pop("sources")
     numbers = {key for key in _numbers(data) if key.split(".")[0] not in OPERATION}
     unsaid = {key for key in numbers if not any(f"{key}.".startswith(f"{known}.") for known in sources)}
     assert numbers and not unsaid
