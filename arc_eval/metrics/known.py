@@ -28,23 +28,30 @@ def question(
     paired: Table = (),
     text: Table = (),
     takes: int = 1,
+    segments: int = 1,
     labels: tuple[str, ...] = (),
     tags: tuple[str, ...] = (),
 ) -> KnownAnswer:
-    """Clips in order of prompts, `takes` of each; paired recordings and captions, one for each prompt."""
-    prompts = [f"p{index}" for index in range(len(generated) // takes)]
+    """Clips in order of prompts, `takes` of each; paired recordings and captions, one for each prompt.
+
+    Clips and paired recordings have `segments` rows each.
+    """
+    prompts = [f"p{index}" for index in range(len(generated) // (takes * segments))]
     clips = [f"{prompt}#{take}" for prompt in prompts for take in range(takes)]
 
     def rows(table: Table, owners: Sequence[str]) -> dict[str, Embedding]:
         values = torch.tensor(table, dtype=torch.float32)
         return {extractor: Embedding(values, tuple(owners), {})} if len(table) else {}
 
+    def each(clips: Sequence[str]) -> list[str]:
+        return [clip for clip in clips for _ in range(segments)]
+
     evidence = Evidence(
         prompts={prompt: Prompt(prompt, "", 1.0, tags) for prompt in prompts},
-        generated=rows(generated, clips),
+        generated=rows(generated, each(clips)),
         reference=rows(reference, [f"r{index}" for index in range(len(reference))]),
         text=rows(text, prompts),
-        paired=rows(paired, [f"{prompt}#0" for prompt in prompts]),
+        paired=rows(paired, each([f"{prompt}#0" for prompt in prompts])),
         labels={extractor: labels} if labels else {},
         counts=Counts(len(clips), len(clips), len(clips)),
     )

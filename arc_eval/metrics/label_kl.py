@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import torch
 from torch import Tensor
 
 from arc_eval.canaries import KnownAnswer
@@ -23,10 +22,10 @@ from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import Rows, clip_means, generated_rows, mean_measurement, rows
 from arc_eval.metrics.known import BROKEN_OR_WRONG, question
+from arc_eval.metrics.label_levels import EPSILON, levels
 from arc_eval.metrics.units import unit_places
 from arc_eval.records.measurement import Measurement
 
-EPSILON = 1e-6
 Choice = TypeVar("Choice")
 
 
@@ -55,20 +54,8 @@ def levels_without_listening(recorded: Rows, places: Sequence[int]) -> dict[str,
     of = unit_places([units[place] for place in places])
     if not len(of) or int(of.max()) < 1:
         return {}
-    p = logits.softmax(1)
-    log_reference = (p + EPSILON).log()
-    # KL(a || b) is -H(a) minus a . log b, linear in what is of a: its mean over all a of other units needs
-    # only their sum, so never the matrix of all pairs.
-    facts = torch.cat([p, (p * logits.log_softmax(1)).sum(1, keepdim=True), torch.ones_like(p[:, :1])], 1)
-    of_unit = facts.new_zeros(int(of.max()) + 1, facts.shape[1]).index_add_(0, of, facts)
-    others = facts.sum(0) - of_unit[of]
-    chance = (others[:, -2] - (others[:, :-2] * log_reference).sum(1)) / others[:, -1]
-    mean = p.mean(0)
-    constant = torch.special.xlogy(mean, mean).sum() - log_reference @ mean
-    return {
-        "kl_chance": dict(zip(owners, chance.tolist(), strict=True)),
-        "kl_constant": dict(zip(owners, constant.tolist(), strict=True)),
-    }
+    found = levels(logits, of, "generated_reference")
+    return {name: dict(zip(owners, level.tolist(), strict=True)) for name, level in found.items()}
 
 
 @dataclass(frozen=True)
@@ -132,9 +119,8 @@ class LabelKl:
         recorded = self._recorded(evidence)
         prompts = {clip.rsplit("#", 1)[0] for clip in scores}
         own = [index for index, prompt in enumerate(recorded.prompts) if prompt in prompts]
-        for name, levels in levels_without_listening(recorded, own).items():
-            full = f"{name}[{self.extractor}]"
-            found.append(mean_measurement(full, levels, "nat", "none", evidence))
+        for name, level in levels_without_listening(recorded, own).items():
+            found.append(mean_measurement(f"{name}[{self.extractor}]", level, "nat", "none", evidence))
         return found
 
     def _recorded(self, evidence: Evidence) -> Rows:

@@ -2,15 +2,16 @@
 
 Rows are logits, one for each segment; segment i of a clip is paired with segment i of its recording, as
 far as both reach. `direction` says which distribution comes first: the one that is averaged over. 1e-6 is
-added to the other. Source: audiocraft, which takes the recording first.
+added to the other. Source: audiocraft (metrics/kld.py), which takes the recording first, and calls the sum of
+both directions `both`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Literal
 
+import torch
 from torch import Tensor
 
 from arc_eval.canaries import KnownAnswer
@@ -19,10 +20,10 @@ from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import Rows, generated_rows, mean_measurement, rows
 from arc_eval.metrics.known import BROKEN_OR_WRONG, question
-from arc_eval.metrics.label_kl import EPSILON, label_divergence, partner, take_of
+from arc_eval.metrics.label_kl import label_divergence, partner, take_of
+from arc_eval.metrics.label_levels import EPSILON, Direction, levels
+from arc_eval.metrics.units import unit_places
 from arc_eval.records.measurement import Measurement
-
-Direction = Literal["reference_generated", "generated_reference", "both"]
 
 
 def divergence(
@@ -30,12 +31,12 @@ def divergence(
     reference: Tensor,  # float[segment, class]
     direction: Direction,
 ) -> Tensor:
-    """float64[segment] in nats, from logits; `both` is the mean of the two directions."""
+    """float64[segment] in nats, from logits; `both` is the sum of the two directions."""
     if direction == "generated_reference":
         return label_divergence(generated, reference)
     if direction == "reference_generated":
         return label_divergence(reference, generated)
-    return (label_divergence(generated, reference) + label_divergence(reference, generated)) / 2
+    return label_divergence(generated, reference) + label_divergence(reference, generated)
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ class SegmentKl:
         answers = {
             "generated_reference": evenly_first,
             "reference_generated": evenly_last,
-            "both": (evenly_first + evenly_last) / 2,
+            "both": evenly_first + evenly_last,
         }
+        odds = [math.log(0.9), math.log(0.1)]
         return [
             question(
                 "even odds against 9 to 1",
@@ -70,8 +72,18 @@ class SegmentKl:
                 answers[self.direction],
                 self.extractor,
                 [[0.0, 0.0]],
-                paired=[[math.log(0.9), math.log(0.1)]],
-            )
+                paired=[odds],
+            ),
+            # As logits the two segments average to even odds, which would be no divergence at all.
+            question(
+                "even odds against 9 to 1 and then against 1 to 9",
+                self.name,
+                answers[self.direction],
+                self.extractor,
+                [[0.0, 0.0], [0.0, 0.0]],
+                paired=[odds, odds[::-1]],
+                segments=2,
+            ),
         ]
 
     def scores(self, evidence: Evidence) -> dict[str, float]:
@@ -99,8 +111,31 @@ class SegmentKl:
         return found
 
     def measure(self, evidence: Evidence) -> list[Measurement]:
-        """The mean in nats, lower is better, interval by bootstrap over prompts."""
-        return [mean_measurement(self.name, self.scores(evidence), "nat", "lower", evidence)]
+        """The mean in nats, lower is better, interval by bootstrap over prompts; and what it compares with.
+
+        `kl_chance` is what segments of other prompts' recordings would score, `kl_constant` what a system
+        that always says the recordings' mean labels would, in the same direction.
+        """
+        scores = self.scores(evidence)
+        found = [mean_measurement(self.name, scores, "nat", "lower", evidence)]
+        for name, level in self._levels(evidence, {clip.rsplit("#", 1)[0] for clip in scores}).items():
+            found.append(mean_measurement(f"{name}[{self.extractor}]", level, "nat", "none", evidence))
+        return found
+
+    def _levels(self, evidence: Evidence, prompts: Set[str]) -> dict[str, dict[str, float]]:
+        """Recording id to the mean level over its segments; nothing where all are of one recording."""
+        described = rows(evidence.paired, self.extractor, "recordings of the suite's prompts")
+        recorded = replace(described, clusters=evidence.clusters)
+        own = [place for place, prompt in enumerate(recorded.prompts) if prompt in prompts]
+        of = unit_places([recorded.units[place] for place in own])
+        if int(of.max()) < 1:
+            return {}
+        found = levels(recorded.values[own], of, self.direction)
+        places = _segments(Rows(recorded.described[own], tuple(recorded.owners[place] for place in own)))
+        return {
+            name: {owner: float(level[torch.tensor(segments)].mean()) for owner, segments in places.items()}
+            for name, level in found.items()
+        }
 
 
 class Settings(shared.Settings):
