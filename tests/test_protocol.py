@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from arc_eval import registry
 from arc_eval.errors import SuiteError
 from arc_eval.extractors import clap, openl3, passt
+from arc_eval.pipeline.score import folder_suite
 from arc_eval.report.published import publication
 from arc_eval.suite import Suite, load_suite
 from arc_eval.suite.protocol import FREE, protocols
@@ -28,6 +30,9 @@ def suite(folder: Path, asked: Any, *overrides: str, **changes: Any) -> Suite:
 def test_a_protocol_states_every_setting_that_decides_a_row() -> None:
     kinds = {"openl3": openl3.Settings, "passt": passt.Settings, "clap": clap.Settings}
     for protocol in protocols().values():
+        for metric in protocol.metrics:
+            of_kind = registry.settings("metrics", metric, protocol.name)
+            assert metric.keys() == set(type(of_kind).model_fields) | {"kind"}, f"{protocol.name}: {metric}"
         for short, settings in protocol.extractors.items():
             decisive = set(kinds[str(settings["kind"])].model_fields) - set(FREE)
             assert settings.keys() == decisive | {"kind"}, f"{protocol.name}: {short}"
@@ -70,6 +75,75 @@ def test_weights_and_place_can_be_set_and_nothing_else(tmp_path: Path) -> None:
     assert part.data()["precision"] == "bfloat16"
     with pytest.raises(SuiteError, match=r"openl3\.hop: stable-audio-metrics fixes everything but weights"):
         suite(tmp_path, asked, f"{key}.hop=0.1")
+
+
+HEARD = {"kind": "passt", "weights": "random", "rows": "logits", "windows": "segments", "peak": None}
+MEASURED = {"kind": "segment_kl", "extractor": "passt@audiocraft", "direction": "reference_generated"}
+
+
+@pytest.mark.parametrize(
+    ("extractors", "metrics", "says"),
+    [
+        (
+            {"passt@audiocraft": {**HEARD, "windows": "overlapping"}},
+            [],
+            r"windows: audiocraft states 'segments'",
+        ),
+        (
+            {"passt@audiocraft": {"kind": "passt"}},
+            [],
+            "audiocraft.rows: audiocraft states 'logits', here is nothing",
+        ),
+        ({"passt@audiocraf": HEARD}, [], "did you mean 'audiocraft'"),
+        ({"past@audiocraft": HEARD}, [], "did you mean 'passt'"),
+        (
+            {"passt@audiocraft": HEARD},
+            [{**MEASURED, "direction": "both"}],
+            r"direction: audiocraft states 'ref",
+        ),
+        (
+            {"passt@audiocraft": HEARD},
+            [{**MEASURED, "kind": "label_kl", "direction": None}],
+            "states 'segment_kl', here is 'label_kl'",
+        ),
+    ],
+)
+def test_nothing_else_bears_a_protocols_name(
+    extractors: Any, metrics: list[dict[str, Any]], says: str, tmp_path: Path
+) -> None:
+    plain = [{key: value for key, value in metric.items() if value is not None} for metric in metrics]
+    with pytest.raises(SuiteError, match=says) as raised:
+        suite(tmp_path, None, extractors=extractors, metrics=plain)
+    assert "suite.yaml" in str(raised.value)
+
+
+def test_another_metric_may_read_a_protocols_rows(tmp_path: Path) -> None:
+    own = [{"kind": "manifold", "extractor": "passt@audiocraft", "k": 3}]
+    found = suite(tmp_path, {"audiocraft": {"passt": RANDOM["passt"]}}, metrics=own)
+    assert [part.build().name for part in found.metrics] == [
+        "manifold[passt@audiocraft]",
+        "kl[passt@audiocraft]",
+    ]
+
+
+def test_a_protocols_extractor_is_set_in_one_place(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match=r"extractors.passt@audiocraft: `protocols` asks for it too"):
+        suite(tmp_path, {"audiocraft": {}}, extractors={"passt@audiocraft": HEARD})
+
+
+def test_a_folder_is_judged_by_further_metrics_on_a_protocols_rows(tmp_path: Path) -> None:
+    (tmp_path / "prompts.csv").write_text("file_name,caption\n")
+    found = folder_suite(
+        tmp_path,
+        tmp_path / "prompts.csv",
+        tmp_path,
+        ["inception[passt@audiocraft]"],
+        protocols=["audiocraft"],
+    )
+    assert [part.build().name for part in found.metrics] == [
+        "inception[passt@audiocraft]",
+        "kl[passt@audiocraft]",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from arc_eval.records.run import Run, result_of
 from arc_eval.store import Store, code_digest, digest_of, tensors_digest
 from arc_eval.suite import Part, Suite, parse_suite, prompts_digest
 from arc_eval.suite.file import SuiteFile, apply_override
-from arc_eval.suite.protocol import protocol
+from arc_eval.suite.protocol import protocol, protocol_of
 
 KIND = "scores"
 
@@ -127,6 +127,7 @@ def folder_suite(
         name: {key: {} for key in protocol(name, "--protocol").extractors} for name in protocols
     }
     parts = [_metric(name) for name in metrics or (() if protocols else FOLDER_METRICS)]
+    ears = dict.fromkeys(part["extractor"] for part in parts)
     real = {"kind": "statistics" if reference.suffix == KEPT else "folder", "path": str(reference)}
     data: dict[str, Any] = {
         "name": f"score-{folder.resolve().name}",
@@ -136,7 +137,7 @@ def folder_suite(
         "reference": real,
         "recordings": real,
         "generators": {folder.resolve().name: {"kind": "folder", "path": str(folder), "names": str(prompts)}},
-        "extractors": {part["extractor"]: {"kind": part["extractor"]} for part in parts},
+        "extractors": {name: {"kind": name} for name in ears if not protocol_of(name)},
         "metrics": parts,
         **({"protocols": asked} if asked else {}),
     }

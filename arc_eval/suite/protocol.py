@@ -5,10 +5,11 @@
 
 stands for the protocol's extractors and metrics with all their settings, named `openl3@stable-audio-metrics`:
 the protocol is part of every result's name (`fd[openl3@stable-audio-metrics]`), so two that differ never
-share a column. Of its extractors those that are named are used, or all if none is.
+share a column. Of its extractors those that are named are used, or all if none is. The name is the protocol's
+alone: an extractor or a metric that bears it and is set otherwise is refused.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from arc_eval import registry
 from arc_eval.errors import SuiteError, suggest
 
 FREE = ("weights", "tokenizer", "device", "batch", "precision")
@@ -62,6 +64,7 @@ def with_protocols(data: Mapping[str, Any], where: Where) -> dict[str, Any]:
     """A suite's data in which `protocols` has become extractors and metrics. Raises SuiteError."""
     plain = dict(data)
     asked = plain.pop("protocols", None)
+    _require_as_stated(plain, where)
     if asked is None:
         return plain
     if not isinstance(asked, Mapping):
@@ -73,7 +76,13 @@ def with_protocols(data: Mapping[str, Any], where: Where) -> dict[str, Any]:
         found = protocol(str(name), where("protocols", name))
         chosen = _chosen(found, said or {}, lambda *place, name=name: where("protocols", name, *place))
         for short, settings in chosen.items():
-            extractors[f"{short}{MARK}{found.name}"] = settings
+            full = f"{short}{MARK}{found.name}"
+            if full in extractors:
+                raise SuiteError(
+                    f"{where('extractors', full)}: `protocols` asks for it too; set it at "
+                    f"protocols.{found.name}.{short} alone"
+                )
+            extractors[full] = settings
         metrics += [
             {**metric, "extractor": f"{metric['extractor']}{MARK}{found.name}"}
             for metric in found.metrics
@@ -104,3 +113,49 @@ def _chosen(found: Protocol, said: Any, where: Where) -> dict[str, dict[str, Any
         for short, settings in found.extractors.items()
         if not said or short in said
     }
+
+
+def _require_as_stated(data: Mapping[str, Any], where: Where) -> None:
+    """Refuses what bears a protocol's name and is not as the protocol states it.
+
+    A resolved suite lists the extractors and metrics of its protocols, and is read again.
+    """
+    listed = data.get("extractors"), data.get("metrics")
+    extractors = listed[0] if isinstance(listed[0], Mapping) else {}
+    metrics = listed[1] if isinstance(listed[1], Sequence) and not isinstance(listed[1], str) else ()
+    for full, settings in extractors.items():
+        if MARK in str(full):
+            at = where("extractors", full)
+            short, found = str(full).partition(MARK)[0], protocol(protocol_of(str(full)), at)
+            if short not in found.extractors:
+                raise SuiteError(
+                    f"{at}: {found.name} has no extractor {short!r}; {suggest(short, found.extractors)}"
+                )
+            _require_equal(found.name, found.extractors[short], settings, at)
+    for place, settings in enumerate(metrics):
+        if isinstance(settings, Mapping) and MARK in str(settings.get("extractor")):
+            at = where("metrics", place)
+            full = str(settings["extractor"])
+            short, _, name = full.partition(MARK)
+            for metric in protocol(name, at).metrics:
+                stated = {**metric, "extractor": full}
+                # Only results of its own names are the protocol's to fix; any other metric may read its rows.
+                if metric["extractor"] == short and _named(stated, at) == _named(settings, at):
+                    _require_equal(name, stated, settings, at)
+
+
+def _named(metric: Mapping[str, Any], at: str) -> str:
+    """What a metric's result is called."""
+    name: str = registry.settings("metrics", metric, at).build().name
+    return name
+
+
+def _require_equal(name: str, stated: Mapping[str, Any], settings: Any, at: str) -> None:
+    said = settings if isinstance(settings, Mapping) else {}
+    for key, value in stated.items():
+        if key not in said or said[key] != value:
+            given = f"{said[key]!r}" if key in said else "nothing"
+            raise SuiteError(
+                f"{at}.{key}: {name} states {value!r}, here is {given}; to measure otherwise, list an "
+                f"extractor of your own, without {MARK}{name}"
+            )

@@ -116,10 +116,30 @@ def test_systems_of_one_side_are_listed(runs, tmp_path):
             {"metric_settings": {**METRIC_SETTINGS, "fd[tiny-clap]": {"kind": "frechet", "eps": "1"}}},
             r"fd\.eps: 'absent' in a, '1' in b",
         ),
+        (
+            {
+                "metric_settings": {
+                    **METRIC_SETTINGS,
+                    "kl[tiny-tagger]": {"kind": "segment_kl", "direction": "both"},
+                }
+            },
+            r"kl\.kind: 'label_kl' in a, 'segment_kl' in b; .*kl\.direction: 'absent' in a, 'both' in b",
+        ),
+        (
+            {
+                "fingerprints": {
+                    **FINGERPRINTS,
+                    "tiny-tagger": {**FINGERPRINTS["tiny-tagger"], "protocol": "other"},
+                }
+            },
+            r"kl\[tiny-tagger\] .*tiny-tagger\.protocol: 'absent' in a, 'other' in b",
+        ),
         ({"reference_digest": ""}, "reference_digest: .* in a, 'absent' in b"),
     ],
 )
-def test_another_reference_other_recordings_settings_or_takes_are_refused(runs, tmp_path, changes, field):
+def test_another_reference_other_recordings_settings_protocol_or_takes_are_refused(
+    runs, tmp_path, changes, field
+):
     with pytest.raises(NotComparableError, match=field):
         compare(runs[0], write_run(tmp_path / "b", audio=False, **changes))
 
