@@ -81,7 +81,10 @@ def sides(evidence: Evidence, extractor: str, minimum: int) -> Sides:
     """
     generated = generated_rows(evidence, extractor, minimum)
     if extractor in evidence.moments:
-        raise IncompleteError("the reference is statistics, mean and covariance; this needs recordings' rows")
+        raise IncompleteError(
+            "the reference is statistics, mean and covariance; this needs recordings' rows: let `reference` "
+            "name the audio"
+        )
     reference = rows(evidence.reference, extractor, "reference recordings", minimum)
     ours, theirs = evidence.generated[extractor].fingerprint, evidence.reference[extractor].fingerprint
     differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
@@ -93,7 +96,7 @@ def sides(evidence: Evidence, extractor: str, minimum: int) -> Sides:
 
 
 def generated_rows(evidence: Evidence, extractor: str, minimum: int = 1) -> Rows:
-    """The system's rows, float64[row, feature], with the units of its prompts. Raises as `rows`."""
+    """The system's rows, with the units of its prompts. Raises as `rows`."""
     return replace(
         rows(evidence.generated, extractor, "generated clips", minimum), clusters=evidence.clusters
     )
@@ -110,7 +113,7 @@ def rows(embeddings: Mapping[str, Embedding], extractor: str, what: str, minimum
     embedding = embeddings[extractor]
     if len(embedding) < minimum:
         raise IncompleteError(f"{len(embedding)} rows of {what} by {extractor!r}; at least {minimum} needed")
-    broken = torch.cat([~block.isfinite().all(1) for block in blocks(embedding.values)])
+    broken = torch.cat([~block.isfinite().all(1) for block in row_blocks(embedding.values)])
     if broken.any():
         first = embedding.owners[int(broken.nonzero()[0])]
         count = int(broken.sum())
@@ -118,7 +121,7 @@ def rows(embeddings: Mapping[str, Embedding], extractor: str, what: str, minimum
     return Rows(embedding.values, embedding.owners)
 
 
-def blocks(rows: Tensor) -> Sequence[Tensor]:
+def row_blocks(rows: Tensor) -> Sequence[Tensor]:
     """[row, feature], a few thousand rows at a time: less is in memory than of all of them."""
     return torch.split(rows, BLOCK)
 

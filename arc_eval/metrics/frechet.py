@@ -19,13 +19,7 @@ from arc_eval.canaries import KnownAnswer
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError, NotComparableError
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import (
-    Rows,
-    blocks,
-    generated_rows,
-    set_measurement,
-    sides,
-)
+from arc_eval.metrics.evidence import Rows, generated_rows, row_blocks, set_measurement, sides
 from arc_eval.metrics.frechet_influence import row_influence
 from arc_eval.metrics.groups import PromptGroups
 from arc_eval.metrics.known import BROKEN_SOUNDS, question
@@ -50,7 +44,7 @@ class Gaussian:
     @classmethod
     def fit(cls, rows: Tensor, origin: Tensor | float = 0.0) -> "Gaussian":
         """rows: float[row, feature], a block at a time; origin: float64[feature], taken away first."""
-        return reduce(add, (cls._of(block.double() - origin) for block in blocks(rows)))
+        return reduce(add, (cls._of(block.double() - origin) for block in row_blocks(rows)))
 
     @classmethod
     def _of(cls, rows: Tensor) -> "Gaussian":
@@ -137,7 +131,7 @@ def compared(evidence: Evidence, extractor: str) -> Compared:
     if moments is None:
         both = sides(evidence, extractor, minimum=2)
         recorded = both.reference.described
-        origin = torch.stack([block.double().sum(0) for block in blocks(recorded)]).sum(0) / len(recorded)
+        origin = torch.stack([block.double().sum(0) for block in row_blocks(recorded)]).sum(0) / len(recorded)
         return Compared(both.generated, Gaussian.fit(recorded, origin), origin)
     generated = generated_rows(evidence, extractor, minimum=2)
     if (ours := generated.described.shape[1]) != (theirs := len(moments.mean)):

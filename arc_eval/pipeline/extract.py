@@ -61,11 +61,11 @@ def describe(
     extractors: tuple[Extractor, ...] = together(order)
     groups = batches(items, PACK)
     keys = [_keys(extractor, groups) for extractor in extractors]
-    wanted = [
+    packs = [
         _Pack(tuple("" if store.holds(KIND, key) else key for key in of_group), group)
         for *of_group, group in zip(*keys, groups, strict=True)
-        if not all(store.holds(KIND, key) for key in of_group)
     ]
+    wanted = [pack for pack in packs if any(pack.keys)]
     if wanted:
         with progress(title, sum(len(pack.items) for pack in wanted)) as advance:
             for pack in pool.each(partial(_fill, order, store.root), wanted):

@@ -39,7 +39,6 @@ class Gathered:
         if self._file is None:
             return torch.cat(self._parts) if self._parts else torch.zeros(0, 0)
         with self._file as file:
-            file.flush()
             # Copied on write, so that nobody can alter what others see; the system may drop its pages.
             mapped = np.memmap(
                 file, np.float32, "c", shape=(self._bytes // 4 // self._features, self._features)
@@ -53,6 +52,7 @@ class Gathered:
                 self._file = TemporaryFile(dir=self._folder)  # noqa: SIM115 (closed once it is mapped)
             for part in self._parts:
                 self._file.write(part.contiguous().numpy().data)
+            self._file.flush()  # here, where a full disk has its message
         except OSError as error:
             raise StoreError(
                 f"{self._folder}: no room for a table of embeddings: {error.strerror or error}. What was "

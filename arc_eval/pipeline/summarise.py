@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from arc_eval.contracts import DataSource, Progress, silent
 from arc_eval.errors import IncompleteError, SuiteError
@@ -70,21 +69,18 @@ def summarise(
     units = {prompt.id: prompt.unit for prompt in source.prompts()}
     summaries = {}
     for name, found in first.items():
-        # One row of logits is kept of a recording; of one with several, a mean would be another number.
-        one_row = len(set(found.rows.owners)) == len(found.rows)
-        keep = name in labelled and one_row
-        labels = _labels([of_take[name] for of_take in every], units) if keep else None
+        labels = _labels([of_take[name].rows for of_take in every], units) if name in labelled else None
         fingerprint = found.rows.fingerprint
         summaries[name] = Summary(suite.extractors[name].kind, fingerprint, moments(found.rows), labels)
     return Summaries(dict(source.identity()), summaries, declared_missing(source))
 
 
-def _labels(takes: Sequence[Described], units: Mapping[str, str]) -> Embedding:
-    """The mean logits of each recording, take by take."""
-    means = [_means(found) for found in takes]
-    owners = [clip_id(units[id_], take) for take, found in enumerate(means) for id_ in found]
-    values = torch.stack([row for found in means for row in found.values()]).float()
-    return Embedding(values, tuple(owners), takes[0].rows.fingerprint)
+def _labels(takes: Sequence[Embedding], units: Mapping[str, str]) -> Embedding | None:
+    """Each recording's logits, take by take; None where one has several rows: which of them is a pair's?"""
+    if any(len(set(rows.owners)) < len(rows) for rows in takes):
+        return None
+    owners = [clip_id(units[owner], take) for take, rows in enumerate(takes) for owner in rows.owners]
+    return Embedding(torch.cat([rows.values for rows in takes]), tuple(owners), takes[0].fingerprint)
 
 
 def moments(rows: Embedding) -> Moments:
@@ -109,11 +105,3 @@ def _require_whole(name: str, found: Described, asked: int) -> None:
     if broken.any():
         first = found.rows.owners[int(broken.nonzero()[0])]
         raise IncompleteError(f"{name} gave {int(broken.sum())} rows that are not finite: {first}, ...")
-
-
-def _means(found: Described) -> dict[str, Tensor]:
-    """Owner to float64[feature], the mean of its rows."""
-    places: dict[str, list[int]] = {}
-    for place, owner in enumerate(found.rows.owners):
-        places.setdefault(owner, []).append(place)
-    return {owner: found.rows.values[own].double().mean(0) for owner, own in places.items()}

@@ -81,3 +81,20 @@ def test_bias_is_what_endless_prompts_would_take_away():
     assert {(bias.metric, bias.direction, bias.interval) for _, bias in found} == {
         ("fd_bias[ear]", "none", None)
     }
+
+
+def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = (torch.randn(50, 4, generator=torch.Generator().manual_seed(seed)) + seed for seed in (1, 2))
+    origin = y.double().mean(0)
+
+    def both() -> tuple[float, torch.Tensor]:
+        ours, theirs = Gaussian.fit(x, origin), Gaussian.fit(y, origin)
+        shift, centre = ours.mean - theirs.mean, origin + ours.mean
+        pull = row_influence(x, centre, shift, ours.deviation, theirs.deviation)
+        return gaussian_distance(ours, theirs), pull
+
+    distance, pull = both()
+    monkeypatch.setattr("arc_eval.metrics.evidence.BLOCK", 7)
+    in_blocks, in_parts = both()
+    assert in_blocks == pytest.approx(distance, rel=1e-12)
+    assert torch.allclose(in_parts, pull, rtol=1e-10, atol=1e-12)

@@ -35,3 +35,13 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: p
     (tmp_path / "store").write_text("a file")
     with pytest.raises(StoreError, match="store"):
         Gathered(tmp_path / "store").add(torch.ones(1, 2))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
+def test_a_full_disk_is_said_when_a_table_is_gathered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathered, "IN_MEMORY", 0)
+    monkeypatch.setattr(gathered, "TemporaryFile", lambda dir: Path("/dev/full").open("wb"))  # noqa: SIM115
+    with pytest.raises(StoreError, match="No space left"):
+        Gathered(tmp_path).add(torch.ones(2, 3))

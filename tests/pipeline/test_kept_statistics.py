@@ -78,7 +78,7 @@ def test_numbers_are_those_of_the_recordings(made: Path, kept: Run):
 def test_what_needs_rows_fails_with_the_reason(kept: Run):
     result = kept.systems[0].result("sw2[mel]")
     assert isinstance(result, Failure)
-    assert result.reason == "the reference is statistics, mean and covariance; this needs recordings' rows"
+    assert "this needs recordings' rows: let `reference` name the audio" in result.reason
     assert set(kept.stages.values()) == {"done"}
 
 
