@@ -51,7 +51,7 @@ def write_summaries(path: Path, content: Summaries) -> None:
             facts |= {"rows": summary.moments.rows, "clips": summary.moments.clips}
         if summary.labels is not None:
             tensors[f"{name}/logits"] = summary.labels.values
-            facts |= {"owners": summary.labels.owners, "named_by": summary.named_by}
+            facts |= {"owners": list(summary.labels.owners), "named_by": summary.named_by}
         said[name] = facts
     header = {
         "sha256": tensors_digest(tensors),

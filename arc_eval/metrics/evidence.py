@@ -16,10 +16,15 @@ from arc_eval.errors import IncompleteError, NotComparableError, suggest
 from arc_eval.influence import influence_interval, mean_influence
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.measurement import Counts, Direction, Influence, Interval, Measurement
+from arc_eval.records.repeated import Repeated
 from arc_eval.stats import by_prompt, mean_interval
 
-BLOCK = 2**13
-"""Rows that are looked at together where all of them may not fit into memory."""
+BLOCK = 2**25 + 2**20
+"""Bytes, in float64, that are looked at together where all rows may not fit into memory.
+
+Just above what the C library keeps for later (32 MB in glibc): a smaller block would leave a hole in
+memory that whatever is kept meanwhile makes too small for the next.
+"""
 
 
 class Settings(contracts.Settings):
@@ -37,7 +42,7 @@ class Rows:
     """
 
     described: Tensor
-    owners: tuple[str, ...]
+    owners: Sequence[str]
     clusters: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -46,21 +51,19 @@ class Rows:
         return self.described.double()
 
     @cached_property
-    def prompts(self) -> tuple[str, ...]:
+    def prompts(self) -> Repeated:
         """The prompt id of each row."""
-        # One string for all rows of a clip: a clip may have a hundred.
-        of = {owner: owner.rsplit("#", 1)[0] for owner in dict.fromkeys(self.owners)}
-        return tuple(map(of.__getitem__, self.owners))
+        return Repeated.of(self.owners).renamed(lambda owner: owner.rsplit("#", 1)[0])
 
     @cached_property
-    def units(self) -> tuple[str, ...]:
+    def units(self) -> Repeated:
         """What intervals resample or leave out with each row: its prompt, or all prompts of a recording."""
-        return tuple(self.clusters.get(prompt, prompt) for prompt in self.prompts)
+        return self.prompts.renamed(lambda prompt: self.clusters.get(prompt, prompt))
 
     @property
     def clips(self) -> int:
         """How many different clips the rows are of."""
-        return len(set(self.owners))
+        return len(set(Repeated.of(self.owners).names))
 
     def __len__(self) -> int:
         return len(self.owners)
@@ -113,7 +116,7 @@ def rows(embeddings: Mapping[str, Embedding], extractor: str, what: str, minimum
     embedding = embeddings[extractor]
     if len(embedding) < minimum:
         raise IncompleteError(f"{len(embedding)} rows of {what} by {extractor!r}; at least {minimum} needed")
-    broken = torch.cat([~block.isfinite().all(1) for block in row_blocks(embedding.values)])
+    broken = for_each_row(lambda block: ~block.isfinite().all(1), embedding.values, torch.bool)
     if broken.any():
         first = embedding.owners[int(broken.nonzero()[0])]
         count = int(broken.sum())
@@ -122,17 +125,32 @@ def rows(embeddings: Mapping[str, Embedding], extractor: str, what: str, minimum
 
 
 def row_blocks(rows: Tensor) -> Sequence[Tensor]:
-    """[row, feature], a few thousand rows at a time: less is in memory than of all of them."""
-    return torch.split(rows, BLOCK)
+    """[row, feature], some thousand rows at a time: less is in memory than of all of them."""
+    return torch.tensor_split(rows, blocks(*rows.shape))
+
+
+def blocks(rows: int, features: int) -> int:
+    """Into how many near equal blocks so many rows are divided."""
+    return max(1, min(rows, rows * features * 8 // BLOCK))
+
+
+def for_each_row(of: Callable[[Tensor], Tensor], rows: Tensor, dtype: torch.dtype) -> Tensor:
+    """[row], what `of` says of each of the rows [row, feature], asked block by block."""
+    found = torch.empty(len(rows), dtype=dtype)
+    parts = row_blocks(rows)
+    for block, told in zip(parts, torch.tensor_split(found, len(parts)), strict=True):
+        told.copy_(of(block))
+    return found
 
 
 def clip_means(described: Rows) -> Rows:
     """One row for each clip: the mean of its windows. Clips in order of first appearance."""
-    owners = tuple(dict.fromkeys(described.owners))
+    each = Repeated.of(described.owners)
+    owners = tuple(dict.fromkeys(each.names))
     if len(owners) == len(described):
         return described
     place = {owner: index for index, owner in enumerate(owners)}
-    index = torch.tensor([place[owner] for owner in described.owners])
+    index = each.each(place.__getitem__)
     totals = described.values.new_zeros(len(owners), described.values.shape[1])
     totals.index_add_(0, index, described.values)
     return Rows(totals / index.bincount().double().unsqueeze(1), owners, described.clusters)

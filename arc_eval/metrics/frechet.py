@@ -19,7 +19,7 @@ from arc_eval.canaries import KnownAnswer
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError, NotComparableError
 from arc_eval.metrics import evidence as shared
-from arc_eval.metrics.evidence import Rows, generated_rows, row_blocks, set_measurement, sides
+from arc_eval.metrics.evidence import Rows, blocks, generated_rows, row_blocks, set_measurement, sides
 from arc_eval.metrics.frechet_influence import row_influence
 from arc_eval.metrics.groups import PromptGroups
 from arc_eval.metrics.known import BROKEN_SOUNDS, question
@@ -42,13 +42,21 @@ class Gaussian:
     triangle: Tensor
 
     @classmethod
-    def fit(cls, rows: Tensor, origin: Tensor | float = 0.0) -> "Gaussian":
-        """rows: float[row, feature], a block at a time; origin: float64[feature], taken away first."""
-        return reduce(add, (cls._of(block.double() - origin) for block in row_blocks(rows)))
+    def fit(cls, rows: Tensor, origin: Tensor | float = 0.0, places: Tensor | None = None) -> "Gaussian":
+        """rows: float[row, feature], a block at a time, or only those at `places`, int64[any].
+
+        origin: float64[feature], taken away first.
+        """
+        if places is None:
+            return reduce(add, (cls._of(block, origin) for block in row_blocks(rows)))
+        parts = torch.tensor_split(places, blocks(len(places), rows.shape[1]))
+        return reduce(add, (cls._of(rows[part], origin) for part in parts))
 
     @classmethod
-    def _of(cls, rows: Tensor) -> "Gaussian":
-        return cls(_triangle(torch.cat([rows.new_ones(len(rows), 1), rows], 1)))
+    def _of(cls, rows: Tensor, origin: Tensor | float) -> "Gaussian":
+        behind_ones = rows.new_ones(len(rows), 1 + rows.shape[1], dtype=torch.float64)
+        behind_ones[:, 1:].copy_(rows).sub_(origin)
+        return cls(_triangle(behind_ones))
 
     def __add__(self, other: "Gaussian") -> "Gaussian":
         """The Gaussian of both sets of rows together."""
@@ -68,6 +76,18 @@ class Gaussian:
     def deviation(self) -> Tensor:
         """float64[any, feature], zero below its diagonal, whose gram matrix is the covariance."""
         return self.triangle[1:, 1:] / math.sqrt(self.rows - 1)
+
+
+def fitted(rows: Tensor, origin: Tensor, groups: PromptGroups) -> list[Gaussian]:
+    """The Gaussian of each group's rows, of float[row, feature], after `origin` was taken away."""
+    side = rows.shape[1] + 1
+    # One place for all: a factor kept between two fits would leave a hole in memory that no block fits into.
+    kept = torch.empty(len(groups), side, side, dtype=torch.float64)
+    parts = []
+    for group, place in enumerate(kept):
+        triangle = Gaussian.fit(rows, origin, groups.rows(group)).triangle
+        parts.append(Gaussian(place[: len(triangle)].copy_(triangle)))
+    return parts
 
 
 def gaussian_distance(a: Gaussian, b: Gaussian | StatedGaussian) -> float:
@@ -172,7 +192,7 @@ class Frechet:
         both = compared(evidence, self.extractor)
         generated, reference, origin = both.generated, both.reference, both.origin
         groups = PromptGroups.deal(generated.units)
-        parts = [Gaussian.fit(generated.described[groups.of == g], origin) for g in range(len(groups))]
+        parts = fitted(generated.described, origin, groups)
         whole = reduce(add, parts)
         value = gaussian_distance(whole, reference)
         counts = replace(evidence.counts, scored=generated.clips, rows=len(generated))
@@ -183,7 +203,7 @@ class Frechet:
             pull = row_influence(generated.described, centre, shift, whole.deviation, reference.deviation)
             sums = by_unit_sum(pull, generated)
             pulled = (value + sums * (len(sums) / len(generated))).tolist()
-            return dict(zip(sorted(set(generated.units)), pulled, strict=True))
+            return dict(zip(sorted(set(generated.units.names)), pulled, strict=True))
 
         found = [set_measurement(self.name, influence, value, "lower", counts, (0.0, math.inf))]
         if len(groups) >= MINIMUM_PROMPTS:

@@ -22,13 +22,12 @@ from operator import add
 from statistics import fmean
 
 import numpy as np
-import torch
 
 from arc_eval.contracts import Evidence
 from arc_eval.errors import IncompleteError
 from arc_eval.metrics import evidence as shared
 from arc_eval.metrics.evidence import Rows, set_measurement
-from arc_eval.metrics.frechet import Gaussian, compared, gaussian_distance
+from arc_eval.metrics.frechet import compared, fitted, gaussian_distance
 from arc_eval.metrics.groups import PromptGroups
 from arc_eval.records.measurement import Measurement
 
@@ -57,11 +56,11 @@ def fitted_line(inverse: Sequence[float], distances: Sequence[float]) -> Line:
 
 def dealt(rows: Rows, seed: int) -> PromptGroups:
     """The prompts of the rows in BLOCKS of near equal size, by a hash of seed and prompt."""
-    hashed = {p: hashlib.sha256(f"{seed}:{p}".encode()).hexdigest() for p in set(rows.units)}
+    hashed = {p: hashlib.sha256(f"{seed}:{p}".encode()).hexdigest() for p in set(rows.units.names)}
     order = sorted(hashed, key=hashed.__getitem__)
     place = {prompt: index % BLOCKS for index, prompt in enumerate(order)}
     members = tuple(tuple(order[block::BLOCKS]) for block in range(BLOCKS))
-    return PromptGroups(torch.tensor([place[unit] for unit in rows.units]), members)
+    return PromptGroups(rows.units.each(place.__getitem__), members)
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class FrechetInfinity:
         """
         both = compared(evidence, self.extractor)
         generated, reference, origin = both.generated, both.reference, both.origin
-        if (prompts := len(set(generated.units))) < 2 * BLOCKS:
+        if (prompts := len(set(generated.units.names))) < 2 * BLOCKS:
             raise IncompleteError(f"{self.name}: needs at least {2 * BLOCKS} prompts; there are {prompts}")
         blocks = dealt(generated, self.seed)
         features = generated.described.shape[1]
@@ -93,7 +92,7 @@ class FrechetInfinity:
                 f"{self.name}: half of the clips give {smallest} rows of {features} features; the line in "
                 "1 / prompts holds only with more rows than features, so more prompts are needed"
             )
-        parts = [Gaussian.fit(generated.described[blocks.of == b], origin) for b in range(BLOCKS)]
+        parts = fitted(generated.described, origin, blocks)
 
         @cache  # a subset serves the line and the jackknife
         def distance(subset: tuple[int, ...]) -> float:

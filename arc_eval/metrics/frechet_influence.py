@@ -10,7 +10,7 @@ Source: Hampel 1974 for influence; Takatsu 2011 for the geometry of Gaussians.
 import torch
 from torch import Tensor
 
-from arc_eval.metrics.evidence import row_blocks
+from arc_eval.metrics.evidence import for_each_row
 
 
 def row_influence(
@@ -29,9 +29,11 @@ def row_influence(
     rounding = overlap.max() * max(deviation.shape) * torch.finfo(overlap.dtype).eps
     spanned = overlap > rounding
     root = (right[spanned] @ reference_deviation) / overlap[spanned].sqrt().unsqueeze(1)  # root' root = T
-    pull = torch.empty(len(rows), dtype=torch.float64)
-    # Into one tensor: a small one kept of every block would leave holes in memory that no block fits into.
-    for block, pulled in zip(row_blocks(rows), row_blocks(pull), strict=True):
+
+    def pulled(block: Tensor) -> Tensor:
         centred = block.double() - centre
-        pulled.copy_(2 * centred @ shift + centred.square().sum(1) - (centred @ root.T).square().sum(1))
+        out: Tensor = 2 * centred @ shift + centred.square().sum(1) - (centred @ root.T).square().sum(1)
+        return out
+
+    pull = for_each_row(pulled, rows, torch.float64)
     return pull.sub_(pull.mean())

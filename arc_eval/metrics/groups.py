@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-import torch
 from torch import Tensor
 
 from arc_eval.influence import jackknife_influence
 from arc_eval.records.measurement import GROUP
+from arc_eval.records.repeated import Repeated
 from arc_eval.stats import prompt_groups, require_prompts
 
 GROUPS = 20
@@ -25,15 +25,19 @@ class PromptGroups:
     @classmethod
     def deal(cls, prompts: Sequence[str]) -> "PromptGroups":
         """Deals the prompts (`Rows.units`) of rows into at most GROUPS groups."""
-        distinct = sorted(set(prompts))
+        each = Repeated.of(prompts)
+        distinct = sorted(set(each.names))
         count = min(GROUPS, len(distinct))
-        members: list[list[str]] = [[] for _ in range(count)]
-        for prompt, group in zip(distinct, prompt_groups(distinct, count), strict=True):
-            members[group].append(prompt)
-        return cls(torch.tensor(prompt_groups(prompts, count)), tuple(map(tuple, members)))
+        group = dict(zip(distinct, prompt_groups(distinct, count), strict=True))
+        members = tuple(tuple(distinct[first::count]) for first in range(count))
+        return cls(each.each(group.__getitem__), members)
 
     def __len__(self) -> int:
         return len(self.prompts)
+
+    def rows(self, group: int) -> Tensor:
+        """int64[any], the places of a group's rows."""
+        return (self.of == group).nonzero()[:, 0]
 
     @property
     def sizes(self) -> tuple[int, ...]:

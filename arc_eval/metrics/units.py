@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from arc_eval.metrics.evidence import Rows
+from arc_eval.records.repeated import Repeated
 
 
 def unit_places(units: Sequence[str]) -> Tensor:
     """int64[row], the place of each row's unit among all in the order of their names."""
-    place = {unit: index for index, unit in enumerate(sorted(set(units)))}
-    return torch.tensor([place[unit] for unit in units])
+    each = Repeated.of(units)
+    place = {unit: index for index, unit in enumerate(sorted(set(each.names)))}
+    return each.each(place.__getitem__)
 
 
 def by_unit_sum(values: Tensor, described: Rows) -> Tensor:

@@ -22,6 +22,7 @@ from arc_eval.pipeline.items import Item
 from arc_eval.pipeline.pool import Pool, batches, one_thread, together
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.prompt import Prompt
+from arc_eval.records.repeated import Repeated
 from arc_eval.store import Store, code_digest, digest_of
 from arc_eval.suite import Part
 
@@ -109,17 +110,17 @@ def _assembled(
 ) -> Described:
     """One extractor's packs as one table."""
     rows = Gathered(store.root)
-    owners: list[str] = []
+    counts: list[int] = []
     lost: dict[str, str] = {}
     for number, group in enumerate(groups):
         tensors = read(number)
         reasons = json.loads(tensors["reasons"].numpy().tobytes())
         lost |= {item.owner: reason for item, reason in zip(group, reasons, strict=True) if reason}
         rows.add(tensors["rows"])
-        for item, count in zip(group, tensors["counts"].tolist(), strict=True):
-            owners += [item.owner] * count
-    embedding = Embedding(rows.table(), tuple(owners), dict(extractor.fingerprint()))
-    digest = digest_of([list(keys), [item.owner for group in groups for item in group]])
+        counts += tensors["counts"].tolist()
+    owners = [item.owner for group in groups for item in group]
+    embedding = Embedding(rows.table(), Repeated(owners, counts), dict(extractor.fingerprint()))
+    digest = digest_of([list(keys), owners])
     labels = tuple(extractor.labels) if isinstance(extractor, Labelled) else ()
     return Described(embedding, digest, lost, labels)
 

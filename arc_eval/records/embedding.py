@@ -1,12 +1,13 @@
 """What an extractor says about a set of clips: rows of numbers and whose they are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from arc_eval.errors import AudioError
+from arc_eval.records.repeated import Repeated
 
 
 @dataclass(frozen=True)
@@ -14,12 +15,12 @@ class Embedding:
     """Rows of one extractor, in clip order.
 
     values: float32[row, feature]; owners: the clip id of each row (`prompt#take` for generated
-    clips, the item's id for reference recordings, the prompt id for text); fingerprint:
-    everything that decides the values (checkpoint digest, resampler, channel policy, ...).
+    clips, the item's id for reference recordings, the prompt id for text), kept as `Repeated`;
+    fingerprint: everything that decides the values (checkpoint digest, resampler, channel policy, ...).
     """
 
     values: Tensor
-    owners: tuple[str, ...]
+    owners: Sequence[str]
     fingerprint: Mapping[str, str]
 
     def __post_init__(self) -> None:
@@ -30,11 +31,7 @@ class Embedding:
             )
         if len(self.owners) != len(self.values):
             raise AudioError(f"{len(self.values)} rows but {len(self.owners)} owners")
+        object.__setattr__(self, "owners", Repeated.of(self.owners))
 
     def __len__(self) -> int:
         return len(self.owners)
-
-    @property
-    def prompt_ids(self) -> tuple[str, ...]:
-        """The prompt each row belongs to: its owner without the take."""
-        return tuple(owner.rsplit("#", 1)[0] for owner in self.owners)

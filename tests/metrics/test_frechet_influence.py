@@ -1,13 +1,17 @@
 """How prompts pull a Fréchet distance: closed forms, derivatives, and what the number of prompts adds."""
 
+from functools import reduce
+from operator import add
+
 import numpy as np
 import pytest
 import torch
 from made_evidence import EAR, clip_ids, evidence, normal
 from scipy.linalg import sqrtm
 
-from arc_eval.metrics.frechet import Gaussian, Settings, frechet_distance, gaussian_distance
+from arc_eval.metrics.frechet import Gaussian, Settings, fitted, frechet_distance, gaussian_distance
 from arc_eval.metrics.frechet_influence import row_influence
+from arc_eval.metrics.groups import PromptGroups
 
 
 def influence(x, y):
@@ -87,14 +91,16 @@ def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = (torch.randn(50, 4, generator=torch.Generator().manual_seed(seed)) + seed for seed in (1, 2))
     origin = y.double().mean(0)
 
+    groups = PromptGroups.deal([f"{place % 3}#0" for place in range(50)])
+
     def both() -> tuple[float, torch.Tensor]:
-        ours, theirs = Gaussian.fit(x, origin), Gaussian.fit(y, origin)
+        ours, theirs = reduce(add, fitted(x, origin, groups)), Gaussian.fit(y, origin)
         shift, centre = ours.mean - theirs.mean, origin + ours.mean
         pull = row_influence(x, centre, shift, ours.deviation, theirs.deviation)
         return gaussian_distance(ours, theirs), pull
 
     distance, pull = both()
-    monkeypatch.setattr("arc_eval.metrics.evidence.BLOCK", 7)
+    monkeypatch.setattr("arc_eval.metrics.evidence.BLOCK", 7 * 4 * 8)  # seven rows
     in_blocks, in_parts = both()
     assert in_blocks == pytest.approx(distance, rel=1e-12)
     assert torch.allclose(in_parts, pull, rtol=1e-10, atol=1e-12)
