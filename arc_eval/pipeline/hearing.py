@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 import torch
@@ -24,6 +25,8 @@ from arc_eval.suite import Part
 
 TOGETHER = 2**25
 """Numbers that go to an extractor at once: 128 MB."""
+CLIPS_A_READER = 4
+"""Clips at once for each reader: few enough that reading the next ones is done before the network is."""
 MOST_READERS = 8
 
 log = logging.getLogger(__name__)
@@ -45,7 +48,8 @@ def readers(parts: Sequence[Part]) -> int:
 def heard_by(extractors: Sequence[Extractor], items: Sequence[Item], threads: int) -> list[list[Rows]]:
     """For each extractor the rows of every item, in order."""
     described: list[list[Rows]] = [[] for _ in extractors]
-    for group in _bounded(ahead(partial(_hear, extractors), items, threads)):
+    clips = ahead(partial(_hear, extractors), items, threads)
+    for group in prefetched(_bounded(clips, CLIPS_A_READER * threads)):
         for place, extractor in enumerate(extractors):
             described[place] += _rows(extractor, [heard[place] for heard in group])
     for of_clips in described:
@@ -69,6 +73,15 @@ def ahead(task: Callable[[Given], Result], items: Iterable[Given], threads: int)
         finally:
             for waiting in running:
                 waiting.cancel()
+
+
+def prefetched(groups: Iterator[Given]) -> Iterator[Given]:
+    """The same, each made while the caller is at the one before it."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(list, islice(groups, 1))
+        while found := following.result():
+            following = pool.submit(list, islice(groups, 1))
+            yield found[0]
 
 
 def _hear(extractors: Sequence[Extractor], item: Item) -> list[Heard]:
@@ -95,14 +108,14 @@ def _hear(extractors: Sequence[Extractor], item: Item) -> list[Heard]:
     return heard
 
 
-def _bounded(clips: Iterable[list[Heard]]) -> Iterator[list[list[Heard]]]:
-    """Clips in groups that fit into memory together."""
+def _bounded(clips: Iterable[list[Heard]], most: int) -> Iterator[list[list[Heard]]]:
+    """Clips in groups of at most so many, which fit into memory together."""
     group: list[list[Heard]] = []
     size = 0
     for heard in clips:
         group.append(heard)
         size += sum(each.numel() for each in heard if isinstance(each, Tensor))
-        if size >= TOGETHER:
+        if size >= TOGETHER or len(group) == most:
             yield group
             group, size = [], 0
     if group:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from arc_eval.dsp import resample
 from arc_eval.errors import AudioError, StoreError
 from arc_eval.extractors.mel import Mel
 from arc_eval.pipeline import hearing
-from arc_eval.pipeline.hearing import ahead, heard_by
+from arc_eval.pipeline.hearing import ahead, heard_by, prefetched
 from arc_eval.pipeline.items import Item
 from arc_eval.records.audio import AudioBatch
 
@@ -118,3 +118,32 @@ def test_reading_goes_on_while_the_caller_is_busy_and_never_further_than_it_may(
     assert second.wait(10), "nothing was read while the caller held the first result"
     assert max(begun) <= 1
     assert list(results) == [1, 4, 9, 16, 25]
+
+
+def test_the_next_group_is_made_while_the_caller_is_at_one_and_no_other() -> None:
+    begun: list[int] = []
+    second = threading.Event()
+
+    def made() -> Iterator[int]:
+        for number in range(5):
+            begun.append(number)
+            if number == 1:
+                second.set()
+            yield number
+
+    groups = prefetched(made())
+    assert next(groups) == 0
+    assert second.wait(10), "nothing was made while the caller held the first group"
+    assert begun == [0, 1]
+    assert list(groups) == [1, 2, 3, 4]
+
+
+def test_what_goes_wrong_in_a_group_reaches_the_caller() -> None:
+    def made() -> Iterator[int]:
+        yield 0
+        raise StoreError("disk is gone")
+
+    groups = prefetched(made())
+    assert next(groups) == 0
+    with pytest.raises(StoreError, match="disk"):
+        next(groups)
