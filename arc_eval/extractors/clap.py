@@ -35,7 +35,7 @@ from arc_eval.records.audio import AudioBatch
 from arc_eval.seeding import hashed_seed
 from arc_eval.store import file_digest
 
-ON_CPU, TOGETHER = 1, 32
+ON_CPU, TOGETHER = 4, 32
 """Clips at a time: on a CPU more of them leave its cache."""
 
 

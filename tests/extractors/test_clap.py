@@ -15,7 +15,7 @@ from arc_eval.dsp import mel_filterbank
 from arc_eval.errors import CheckpointError
 from arc_eval.extractors.captions import byte_tokens
 from arc_eval.extractors.clap import ClapExtractor, Settings, thirds
-from arc_eval.models.htsat import apart, parted, relative_places, window_order
+from arc_eval.models.htsat import apart, attended, parted, relative_places, window_order
 from arc_eval.models.laion_clap import LaionClap, MelFrontEnd, load_laion_clap
 from arc_eval.models.safetensors_file import write_safetensors
 from arc_eval.models.slaney import slaney_filterbank
@@ -164,6 +164,17 @@ def test_silence_has_a_row_and_captions_theirs() -> None:
     assert texts.shape == (2, 512) and relative(texts[1:], heard.embed_text(["rain on a roof"])) < 1e-5
     ids, mask = byte_tokens(["a" * 100])
     assert ids.shape == (1, 77) and int(mask.sum()) == 77 and int(ids[0, -1]) == 2
+
+
+def test_attention_in_bfloat16_is_attention_to_its_rounding() -> None:
+    draw = torch.Generator().manual_seed(0)
+    q, k, v = torch.randn(3, 6, 4, 64, 24, generator=draw).bfloat16()
+    mask = torch.randn(6, 4, 64, 64, generator=draw).bfloat16()
+    mask[:, :, :, 40:] = -100  # as between windows that the shift has brought together
+    scores = q.double() @ k.double().mT / 24**0.5 + mask.double()
+    assert relative(attended(q, k, v, mask).double(), scores.softmax(-1) @ v.double()) < 2**-7
+    exact = attended(*(each.float() for each in (q, k, v, mask)))
+    assert relative(exact.double(), scores.softmax(-1) @ v.double()) < 1e-6
 
 
 def test_every_setting_is_in_the_fingerprint(tmp_path: Path) -> None:
