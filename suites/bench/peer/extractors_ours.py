@@ -1,4 +1,4 @@
-"""arc_eval's extractors as a suite runs them, here one clip at a time."""
+"""arc_eval's extractors as a suite runs them: the next clip is read while the network is at this one."""
 
 import json
 import sys
@@ -38,11 +38,11 @@ def load() -> tuple[Mapping[str, object], Any]:
     extractor = registry.settings("extractors", json.loads(sys.argv[1]), "extractor").build()
     watch = Watch()
 
-    def call(file: str, output: str) -> Mapping[str, object]:
-        described, cost = watch.call(lambda: heard_by([extractor], [File(file)], 1))  # type: ignore[list-item]
-        ((rows, lost),) = described[0]
-        assert not lost, lost
-        save_file({"rows": rows.contiguous()}, output)
+    def call(files: list[str], output: str) -> Mapping[str, object]:
+        items = [File(file) for file in files]
+        described, cost = watch.call(lambda: heard_by([extractor], items, 1))  # type: ignore[arg-type]
+        assert not any(lost for _, lost in described[0]), described[0]
+        save_file({str(place): rows.contiguous() for place, (rows, _) in enumerate(described[0])}, output)
         return cost
 
     return facts(("arc_eval", "torch", "numpy")) | {"fingerprint": dict(extractor.fingerprint())}, call

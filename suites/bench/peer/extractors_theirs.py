@@ -206,10 +206,10 @@ def load() -> tuple[Mapping[str, object], Any]:
     rows = {"openl3": openl3, "passt": passt, "clap": clap}[kind](weights)
     watch = Watch()
 
-    def call(file: str, output: str) -> Mapping[str, object]:
+    def call(files: list[str], output: str) -> Mapping[str, object]:
         with torch.inference_mode():
-            found, cost = watch.call(lambda: rows(Path(file)))
-        save_file({"rows": found.contiguous()}, output)
+            found, cost = watch.call(lambda: [rows(Path(file)) for file in files])
+        save_file({str(place): each.contiguous() for place, each in enumerate(found)}, output)
         return cost
 
     return facts((PACKAGES[kind], "torch", "numpy")), call
