@@ -77,7 +77,7 @@ def _score(
     tables = [table.get(name) for table in (generated, described.reference, described.text, described.paired)]
     decides: dict[str, Any] = {
         "metric": part.data(),
-        "code": code_digest(metric, "arc_eval.stats"),
+        "code": code_digest(metric, "arc_eval.stats", "arc_eval.influence", "arc_eval.records"),
         "prompts": prompts_digest(described.prompts),
         "rows": [table and [table.digest, table.rows.fingerprint] for table in tables],
         "counts": asdict(counts),
