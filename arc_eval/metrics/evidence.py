@@ -19,12 +19,8 @@ from arc_eval.records.measurement import Counts, Direction, Influence, Interval,
 from arc_eval.records.repeated import Repeated
 from arc_eval.stats import by_prompt, mean_interval
 
-BLOCK = 2**25 + 2**20
-"""Bytes, in float64, that are looked at together where all rows may not fit into memory.
-
-Just above what the C library keeps for later (32 MB in glibc): a smaller block would leave a hole in
-memory that whatever is kept meanwhile makes too small for the next.
-"""
+BLOCK = 2**22
+"""Bytes, in float64, that are looked at together where all rows may not fit into memory: what a cache holds."""
 
 
 class Settings(contracts.Settings):
@@ -130,12 +126,14 @@ def row_blocks(rows: Tensor) -> Sequence[Tensor]:
 
 
 def blocks(rows: int, features: int) -> int:
-    """Into how many near equal blocks so many rows are divided."""
-    return max(1, min(rows, rows * features * 8 // BLOCK))
+    """Into how many near equal blocks so many rows are divided, each of four times as many as features."""
+    length = max(BLOCK // (8 * max(1, features)), 4 * features)
+    return max(1, rows // max(1, length))
 
 
 def for_each_row(of: Callable[[Tensor], Tensor], rows: Tensor, dtype: torch.dtype) -> Tensor:
     """[row], what `of` says of each of the rows [row, feature], asked block by block."""
+    # Into one tensor: a small one kept of every block would leave holes in memory that no block fits into.
     found = torch.empty(len(rows), dtype=dtype)
     parts = row_blocks(rows)
     for block, told in zip(parts, torch.tensor_split(found, len(parts)), strict=True):
