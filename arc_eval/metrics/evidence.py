@@ -20,7 +20,7 @@ from arc_eval.records.repeated import Repeated
 from arc_eval.stats import by_prompt, mean_interval
 
 BLOCK = 2**22
-"""Bytes, in float64, that are looked at together where all rows may not fit into memory: what a cache holds."""
+"""Bytes, in float64, looked at together where all rows may not fit into memory: what a cache holds."""
 
 
 class Settings(contracts.Settings):
