@@ -51,12 +51,6 @@ def source_digest(*modules: str) -> str:
     return sources.hexdigest()
 
 
-def code_digest(plugin: object, *modules: str) -> str:
-    """`source_digest` of the package that an object's class lies in, and of further modules."""
-    module = type(plugin).__module__
-    return source_digest(module.rpartition(".")[0] or module, *modules)
-
-
 def default_root() -> Path:
     """`$ARC_EVAL_CACHE`, or `arc_eval` in the user's cache folder (`$XDG_CACHE_HOME`, `~/.cache`)."""
     if named := os.environ.get("ARC_EVAL_CACHE"):

@@ -20,6 +20,7 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from arc_eval import contracts
+from arc_eval.code import code_digest
 from arc_eval.contracts import StageHook, untimed
 from arc_eval.dsp import read_audio
 from arc_eval.errors import AudioError, DataError, IncompleteError
@@ -28,13 +29,7 @@ from arc_eval.generators.foreign import exactly
 from arc_eval.generators.program import Program
 from arc_eval.records.audio import AudioBatch
 from arc_eval.records.prompt import Prompt
-from arc_eval.store import file_digest, source_digest
-
-CODE = (
-    __name__, "arc_eval.generators.asked", "arc_eval.generators.foreign", "arc_eval.generators.program",
-    "arc_eval.dsp",
-)  # fmt: skip
-"""The modules that decide a clip."""
+from arc_eval.store import file_digest
 
 
 class Settings(contracts.Settings):
@@ -169,7 +164,7 @@ class Command:
             "files": json.dumps([file_digest(settings.folder / file) for file in settings.files]),
             "sample_rate": str(self.sample_rate),
             "channels": str(settings.channels),
-            "code": source_digest(*CODE),
+            "code": code_digest(self),
         }
 
     def _program_word(self) -> str | list[str]:

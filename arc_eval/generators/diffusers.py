@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from arc_eval import contracts
+from arc_eval.code import code_digest
 from arc_eval.contracts import StageHook, untimed
 from arc_eval.errors import CheckpointError, DataError, SuiteError, suggest
 from arc_eval.generators.asked import paired
@@ -27,7 +28,6 @@ from arc_eval.models.offline import offline
 from arc_eval.records.audio import AudioBatch
 from arc_eval.records.prompt import Prompt
 from arc_eval.seeding import clip_generators
-from arc_eval.store import source_digest
 
 LENGTHS = ("audio_end_in_s", "audio_length_in_s", "audio_duration_s", "audio_duration", "duration")
 """What pipelines call the clip's length in seconds."""
@@ -42,12 +42,6 @@ OURS = {
     "return_dict",
 }  # fmt: skip
 """Arguments of the call that are not `options`."""
-
-CODE = (
-    __name__, "arc_eval.generators.asked", "arc_eval.generators.foreign", "arc_eval.generators.repairs",
-    "arc_eval.seeding",
-)  # fmt: skip
-"""The modules that decide a clip."""
 
 STAGES: Stages = {
     "text": ("encode_prompt", "_encode_prompt"),
@@ -170,7 +164,7 @@ class DiffusersGenerator:
             "torch": torch.__version__,
             "diffusers": diffusers.__version__,
             "transformers": transformers.__version__,
-            "code": source_digest(*CODE),
+            "code": code_digest(self),
         }
 
 

@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, field_serializer, field_validator, model
 from torch import Tensor
 
 from arc_eval import contracts
+from arc_eval.code import code_digest
 from arc_eval.contracts import StageHook, untimed
 from arc_eval.errors import CheckpointError
 from arc_eval.generators import style
@@ -30,13 +31,6 @@ from arc_eval.records.audio import AudioBatch
 from arc_eval.records.prompt import Prompt
 from arc_eval.samplers.guidance import guided
 from arc_eval.samplers.velocity import Velocity
-from arc_eval.store import source_digest
-
-CODE = (
-    "arc_eval.brownian", "arc_eval.dsp", "arc_eval.flow", "arc_eval.generators", "arc_eval.models",
-    "arc_eval.records", "arc_eval.samplers", "arc_eval.seeding",
-)  # fmt: skip
-"""The modules that decide a clip."""
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
@@ -242,7 +236,7 @@ class LatentGenerator:
             "schedule": self.settings.sampler.schedule,
             "device": torch.device(self.settings.device).type,
             "torch": torch.__version__,
-            "code": source_digest(*CODE),
+            "code": code_digest(self),
         }
 
     def lineage(self) -> Mapping[str, Any]:

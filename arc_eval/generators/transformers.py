@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from arc_eval import contracts
+from arc_eval.code import code_digest
 from arc_eval.contracts import StageHook, untimed
 from arc_eval.errors import CheckpointError
 from arc_eval.generators.asked import check_lengths, paired
@@ -21,7 +22,6 @@ from arc_eval.generators.pretrained import Pretrained, loading, pretrained, with
 from arc_eval.models.hub import hub_folder
 from arc_eval.records.audio import AudioBatch
 from arc_eval.records.prompt import Prompt
-from arc_eval.store import source_digest
 
 FILES = ("*.json", "*.safetensors", "*.model", "*.txt")
 """What is fetched of a repository."""
@@ -142,7 +142,7 @@ class MusicGen:
             "device": torch.device(self.settings.device).type,
             "torch": torch.__version__,
             "transformers": transformers.__version__,
-            "code": source_digest(__name__, "arc_eval.generators.asked", "arc_eval.generators.foreign"),
+            "code": code_digest(self),
         }
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from arc_eval.code import code_digest
 from arc_eval.contracts import DataSource, Settings
 from arc_eval.errors import AudioError, DataError
 from arc_eval.records.prompt import Prompt
 from arc_eval.seeding import hashed_seed
-from arc_eval.store import code_digest
 from arc_eval.suite import Part
 
 
@@ -43,7 +43,7 @@ class Recordings:
         self._source = source
         self._stand_ins = stand_ins
         self._units = {prompt.id: prompt.unit for prompt in source.prompts()}
-        self._identity = {**source.identity(), "code": code_digest(source, "arc_eval.dsp")}
+        self._identity = {**source.identity(), "code": code_digest(source)}
 
     def origin(self, prompt: Prompt, take: int) -> Mapping[str, str]:
         """The source and the recording's name in it. Raises AudioError if the source does not know it."""

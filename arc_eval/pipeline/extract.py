@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arc_eval.code import code_digest
 from arc_eval.contracts import Extractor, Labelled, Progress, TextExtractor
 from arc_eval.errors import StoreError
 from arc_eval.pipeline.gathered import Gathered
@@ -23,7 +24,7 @@ from arc_eval.pipeline.pool import Pool, batches, one_thread, together
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.prompt import Prompt
 from arc_eval.records.repeated import Repeated
-from arc_eval.store import Store, code_digest, digest_of
+from arc_eval.store import Store, digest_of
 from arc_eval.suite import Part
 
 KIND = "embeddings"
@@ -96,7 +97,7 @@ def describe(
 def _keys(extractor: Extractor, groups: Sequence[Sequence[Item]]) -> list[str]:
     decides = {
         "extractor": dict(extractor.fingerprint()),
-        "code": code_digest(extractor, "arc_eval.models", "arc_eval.dsp"),
+        "code": code_digest(extractor),
     }
     return [digest_of({**decides, "items": [item.origin for item in group]}) for group in groups]
 
@@ -131,9 +132,7 @@ def describe_captions(extractor: Extractor, prompts: Sequence[Prompt], store: St
         return None
     texts = [prompt.text for prompt in prompts]
     fingerprint = dict(extractor.fingerprint())
-    key = digest_of(
-        {"extractor": fingerprint, "code": code_digest(extractor, "arc_eval.models"), "texts": texts}
-    )
+    key = digest_of({"extractor": fingerprint, "code": code_digest(extractor), "texts": texts})
     known = store.read_tensors(KIND, key)
     if known is None:
         known = {"rows": extractor.embed_text(texts).float()}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from arc_eval.code import code_digest
 from arc_eval.contracts import DataSource
 from arc_eval.errors import AudioError, DataError
 from arc_eval.pipeline.alter import Readable
@@ -13,7 +14,6 @@ from arc_eval.pipeline.pool import built
 from arc_eval.pipeline.recordings import obtainable, one_of_each
 from arc_eval.records.audio import clip_id
 from arc_eval.records.prompt import Prompt
-from arc_eval.store import code_digest
 from arc_eval.suite import Part
 
 
@@ -82,7 +82,7 @@ def paired_items(part: Part, prompts: Sequence[Prompt], takes: int) -> list[Item
 
 
 def _identity(source: DataSource) -> dict[str, str]:
-    return {**source.identity(), "code": code_digest(source, "arc_eval.dsp")}
+    return {**source.identity(), "code": code_digest(source)}
 
 
 def _item(owner: str, part: Part, identity: Mapping[str, str], prompt: Prompt, take: int) -> Item:

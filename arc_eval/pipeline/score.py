@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from arc_eval.code import code_digest
 from arc_eval.contracts import Metric, PerClip, Progress, silent
 from arc_eval.errors import ArcEvalError, SuiteError
 from arc_eval.pipeline.described import DescribedRun
@@ -12,7 +13,7 @@ from arc_eval.pipeline.generate import Outcome
 from arc_eval.pipeline.pool import one_thread
 from arc_eval.records.measurement import Counts, Failure, Measurement, Result
 from arc_eval.records.run import Run, result_of
-from arc_eval.store import Store, code_digest, digest_of, tensors_digest
+from arc_eval.store import Store, digest_of, tensors_digest
 from arc_eval.suite import Part, Suite, parse_suite, prompts_digest
 from arc_eval.suite.file import SuiteFile, apply_override
 from arc_eval.suite.protocol import protocol, protocol_of
@@ -77,7 +78,7 @@ def _score(
     tables = [table.get(name) for table in (generated, described.reference, described.text, described.paired)]
     decides: dict[str, Any] = {
         "metric": part.data(),
-        "code": code_digest(metric, "arc_eval.stats", "arc_eval.influence", "arc_eval.records"),
+        "code": code_digest(metric),
         "prompts": prompts_digest(described.prompts),
         "rows": [table and [table.digest, table.rows.fingerprint] for table in tables],
         "counts": asdict(counts),
