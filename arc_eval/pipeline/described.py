@@ -1,5 +1,6 @@
 """Everything a suite's extractors say: of each system's clips, the reference, captions and recordings."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,8 @@ REFERENCE, RECORDINGS = "reference", "recordings of the prompts"
 """What the sets are called that every system is judged by."""
 
 ByExtractor = dict[str, Described]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -121,9 +124,21 @@ def describe_all(
     for title, into, items in sets:
         if items:
             heard = describe(parts, firsts(items), store, pool, progress, f"listen: {title}")
-            for name, rows in heard.items():
-                found.take(into, name, shared(rows, items), title)
+            each = {name: shared(rows, items) for name, rows in heard.items()}
+            for name, rows in each.items():
+                found.take(into, name, rows, title)
+            _warn(title, each)
     return found
+
+
+def _warn(title: str, heard: ByExtractor) -> None:
+    """A line for each clip that was lost, whatever the number of extractors that lost it."""
+    losers: dict[tuple[str, str], list[str]] = {}
+    for name, rows in heard.items():
+        for owner, reason in rows.lost.items():
+            losers.setdefault((owner, reason), []).append(name)
+    for (owner, reason), names in losers.items():
+        log.warning("%s: %s: not described by %s: %s", title, owner, ", ".join(names), reason)
 
 
 def _declared(sources: Mapping[str, DataSource]) -> dict[str, Missing]:

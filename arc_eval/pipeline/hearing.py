@@ -4,7 +4,6 @@ What a clip is turned into before a network (windows, spectrograms) belongs to r
 as much time as a network costs an accelerator.
 """
 
-import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,8 +28,6 @@ CLIPS_A_READER = 4
 """Clips at once for each reader: few enough that reading the next ones is done before the network is."""
 MOST_READERS = 8
 
-log = logging.getLogger(__name__)
-
 Heard = Tensor | AudioBatch | str
 """What an extractor's network reads of a clip, or a clip for an extractor that takes it whole, or why not."""
 Rows = tuple[Tensor, str]
@@ -52,10 +49,6 @@ def heard_by(extractors: Sequence[Extractor], items: Sequence[Item], threads: in
     for group in prefetched(_bounded(clips, CLIPS_A_READER * threads)):
         for place, extractor in enumerate(extractors):
             described[place] += _rows(extractor, [heard[place] for heard in group])
-    for of_clips in described:
-        for item, (_, reason) in zip(items, of_clips, strict=True):
-            if reason:
-                log.warning("%s: not described: %s", item.owner, reason)
     return described
 
 

@@ -128,11 +128,18 @@ def test_spoilt_files_are_rows_with_reasons_and_the_rest_is_judged(folder: Path,
         assert (result.counts.planned, result.counts.generated) == (12, 7)
 
 
-def test_a_spoilt_reference_recording_is_said(folder: Path, tmp_path: Path):
+def test_a_spoilt_recording_is_said_once_for_each_set_each_time(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     (folder / "clip-02.wav").write_bytes(b"this is not audio at all" * 20)
-    run = judged(folder, folder, tmp_path)
-    assert "reference: 1 not described by mel" in run.stages["extract"]
-    assert value(run, "fd[mel]") < 1e-3
+    for _ in range(2):  # the second time from the store
+        caplog.clear()
+        run = judged(folder, folder, tmp_path)
+        assert "reference: 1 not described by mel" in run.stages["extract"]
+        assert value(run, "fd[mel]") < 1e-3
+        said = [record.getMessage() for record in caplog.records if "not described" in record.getMessage()]
+        sets = [line.partition(": not described by mel, health: ")[0] for line in said]
+        assert sets == ["reference: clip-02", "recordings of the prompts: clip-02#0"], said
 
 
 def test_a_folder_of_nothing_but_spoilt_files_has_failures_and_no_numbers(folder: Path, tmp_path: Path):
