@@ -73,14 +73,18 @@ class PatchEmbed(nn.Module):
             self.fusion_model = Fusion(config.width)
 
     def forward(self, images: Tensor, longer: Tensor) -> Tensor:
-        tokens: Tensor = self.proj(images[:, :1])
+        # A convolution of patches that do not overlap is a product, which leaves a token's numbers together.
+        side = SIDE // PATCH
+        patches = images[:, 0].unflatten(1, (side, PATCH)).unflatten(3, (side, PATCH)).transpose(2, 3)
+        tokens = F.linear(patches.flatten(3), self.proj.weight.flatten(1), self.proj.bias)
         if longer.any():
             crops = images[longer, 1:]
             told = self.mel_conv2d(crops.reshape(-1, 1, SIDE, SIDE))
             told = told.view(len(crops), -1, *told.shape[1:]).permute(0, 2, 3, 1, 4).flatten(3)
-            told = F.pad(told, (0, tokens.shape[-1] - told.shape[-1]))
-            tokens = tokens.index_put((longer.nonzero()[:, 0],), self.fusion_model(tokens[longer], told))
-        out: Tensor = self.norm(tokens.permute(0, 2, 3, 1))
+            told = F.pad(told, (0, side - told.shape[-1]))
+            fused = self.fusion_model(tokens[longer].permute(0, 3, 1, 2), told).permute(0, 2, 3, 1)
+            tokens = tokens.index_put((longer.nonzero()[:, 0],), fused)
+        out: Tensor = self.norm(tokens)
         return out
 
 
