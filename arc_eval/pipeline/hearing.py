@@ -46,7 +46,7 @@ def heard_by(extractors: Sequence[Extractor], items: Sequence[Item], threads: in
     """For each extractor the rows of every item, in order."""
     described: list[list[Rows]] = [[] for _ in extractors]
     clips = ahead(partial(_hear, extractors), items, threads)
-    for group in prefetched(_bounded(clips, CLIPS_A_READER * threads)):
+    for group in prefetched(_bounded(clips, threads, CLIPS_A_READER * threads)):
         for place, extractor in enumerate(extractors):
             described[place] += _rows(extractor, [heard[place] for heard in group])
     return described
@@ -101,16 +101,16 @@ def _hear(extractors: Sequence[Extractor], item: Item) -> list[Heard]:
     return heard
 
 
-def _bounded(clips: Iterable[list[Heard]], most: int) -> Iterator[list[list[Heard]]]:
-    """Clips in groups of at most so many, which fit into memory together."""
+def _bounded(clips: Iterable[list[Heard]], first: int, most: int) -> Iterator[list[list[Heard]]]:
+    """Clips in groups that fit into memory together, of `most` at most, but of `first` while nothing runs."""
     group: list[list[Heard]] = []
-    size = 0
+    size, allowed = 0, first
     for heard in clips:
         group.append(heard)
         size += sum(each.numel() for each in heard if isinstance(each, Tensor))
-        if size >= TOGETHER or len(group) == most:
+        if size >= TOGETHER or len(group) == allowed:
             yield group
-            group, size = [], 0
+            group, size, allowed = [], 0, most
     if group:
         yield group
 
