@@ -10,8 +10,12 @@ from torch import Tensor
 from arc_eval.dsp import resample
 from arc_eval.seeding import hashed_seed
 
-OTHER_RATE = "twice the rate"
-"""The same sound in twice as many samples: the one alteration that no extractor may hear."""
+HALF_RATE, OTHER_RATE = "half the rate", "twice the rate"
+"""The latter is the former in twice as many samples, which no extractor may hear.
+
+Half the band, because a resampler takes away what lies just below half of the rate: an extractor that
+listens to decibels may well hear that.
+"""
 
 
 class Readable(Protocol):
@@ -35,7 +39,7 @@ class Altered:
         """float32[channel, time] and its sample rate. Raises AudioError as the recording does."""
         samples, rate = self.audio.read()
         if self.canary == OTHER_RATE:
-            return resample(samples, rate, 2 * rate), 2 * rate
+            return resample(half_rate(samples, rate, self.name), rate, 2 * rate), 2 * rate
         return ALTERED[self.canary](samples, rate, self.name), rate
 
 
@@ -72,7 +76,7 @@ def backwards(samples: Tensor, rate: int, name: str) -> Tensor:
 ALTERED: Mapping[str, Callable[[Tensor, int, str], Tensor]] = {
     "silence": silence,
     "noise": noise,
-    "half the rate": half_rate,
+    HALF_RATE: half_rate,
     "mono": mono,
     "backwards": backwards,
 }

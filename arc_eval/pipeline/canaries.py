@@ -18,7 +18,7 @@ from torch.nn.functional import cosine_similarity
 from arc_eval.canaries import Ranking, SelfChecking
 from arc_eval.contracts import DataSource, Evidence, Metric, PerClip, Progress
 from arc_eval.errors import ArcEvalError, NotComparableError
-from arc_eval.pipeline.alter import ALTERED, OTHER_RATE, Altered
+from arc_eval.pipeline.alter import ALTERED, HALF_RATE, OTHER_RATE, Altered
 from arc_eval.pipeline.controls import exchanged
 from arc_eval.pipeline.extract import describe, describe_captions
 from arc_eval.pipeline.items import Item, reference_items
@@ -71,7 +71,7 @@ def listen(
     for name, extractor in zip(parts, together(tuple(parts.values())), strict=True):
         described = heard_by[name]
         rows = {canary: _of(described.rows, canary) for canary in (UNTOUCHED, *ALTERED, OTHER_RATE)}
-        deaf = _hears_the_rate(rows[UNTOUCHED], rows.pop(OTHER_RATE))
+        deaf = _hears_the_rate(rows[HALF_RATE], rows.pop(OTHER_RATE))
         captions = describe_captions(extractor, prompts, store)
         text = captions.rows if captions else None
         labels = {name: described.labels} if described.labels else {}
@@ -213,9 +213,9 @@ def _of(rows: Embedding, canary: str) -> Embedding:
     )
 
 
-def _hears_the_rate(untouched: Embedding, other: Embedding) -> str:
+def _hears_the_rate(once: Embedding, twice: Embedding) -> str:
     """Why the extractor's metrics are blocked, if they hear the sample rate of a recording."""
-    ours, theirs = _means(untouched), _means(other)
+    ours, theirs = _means(once), _means(twice)
     both = sorted(ours.keys() & theirs.keys())
     if len(both) < 2:
         return ""

@@ -144,6 +144,17 @@ def test_a_resampler_that_does_nothing_is_caught(tmp_path: Path) -> None:
     assert all("twice their rate" in reason for reason in found.blocked.values())
 
 
+def test_an_extractor_that_hears_where_the_band_ends_is_not_blocked(tmp_path: Path) -> None:
+    """OpenL3's decibels reach the bands just below half of the rate, which every resampler empties."""
+    asked = suite(
+        tmp_path,
+        canaries=8,
+        extractors={"openl3": {"kind": "openl3", "weights": "random", "hop": 1.0, "channels": 1}},
+        metrics=[{"kind": "frechet", "extractor": "openl3"}],
+    )
+    assert not heard(asked, Store(tmp_path / "store")).blocked
+
+
 def test_a_reference_that_was_resampled_otherwise_is_refused() -> None:
     rows = torch.zeros(3, 1)
     ours = Embedding(rows, ("a#0", "b#0", "c#0"), {"resampler": "soxr-hq"})
