@@ -75,7 +75,7 @@ class PatchEmbed(nn.Module):
     def forward(self, images: Tensor, longer: Tensor) -> Tensor:
         # A convolution of patches that do not overlap is a product, which leaves a token's numbers together.
         side = SIDE // PATCH
-        patches = images[:, 0].unflatten(1, (side, PATCH)).unflatten(3, (side, PATCH)).transpose(2, 3)
+        patches = images[:, 0].reshape(-1, side, PATCH, side, PATCH).transpose(2, 3)
         tokens = F.linear(patches.flatten(3), self.proj.weight.flatten(1), self.proj.bias)
         if longer.any():
             crops = images[longer, 1:]
