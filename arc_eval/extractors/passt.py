@@ -165,7 +165,7 @@ def _levelled(clip: Tensor, peak: float | None) -> Tensor:
     if clip.shape[-1] < SHORTEST:
         raise AudioError(
             f"a clip of {clip.shape[-1]} samples is too short for PaSST, which needs {SHORTEST} at "
-            f"{SAMPLE_RATE} Hz ({SHORTEST / SAMPLE_RATE:.2f} s)"
+            f"{SAMPLE_RATE} Hz ({SHORTEST / SAMPLE_RATE:.2f} s): leave it out, or let it end in silence"
         )
     broken = int((~clip.isfinite()).sum())
     if broken:
