@@ -26,20 +26,24 @@ HIDDEN, SIZE = 4096, 128
 
 
 class FrontEnd(nn.Module):
-    """float32[time] at 16 kHz, of one example at least, to float32[example, 96, 64]; a rest is dropped."""
+    """float32[time] at 16 kHz, of one example at least, to float32[example, 96, 64]; a rest is dropped.
+
+    Computed in float64, as AudioSet's: beside a pure tone the other bands hold less than float32's rounding
+    of the tone, which their logarithms would show.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.window: Tensor
         self.bands: Tensor
-        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
+        self.register_buffer("window", torch.hann_window(WINDOW, dtype=torch.float64), persistent=False)
         self.register_buffer("bands", mel_bands(), persistent=False)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Natural logarithms of mel magnitudes."""
-        frames = samples.unfold(0, WINDOW, HOP) * self.window
+        frames = samples.double().unfold(0, WINDOW, HOP) * self.window
         magnitude = torch.fft.rfft(frames, N_FFT).abs()
-        mels: Tensor = (magnitude @ self.bands.T + FLOOR).log()
+        mels: Tensor = (magnitude @ self.bands.T + FLOOR).log().float()
         examples = len(mels) // FRAMES
         return mels[: examples * FRAMES].view(examples, FRAMES, MELS)
 
@@ -72,7 +76,7 @@ class Vggish(nn.Module):
 
 
 def mel_bands() -> Tensor:
-    """float32[64, 257]: triangles of height 1, straight over mel and not over hertz; no constant part."""
+    """float64[64, 257]: triangles of height 1, straight over mel and not over hertz; no constant part."""
 
     def mel(hertz: np.ndarray | float) -> np.ndarray:
         return np.asarray(1127.0 * np.log(1.0 + np.asarray(hertz) / 700.0))
@@ -82,7 +86,7 @@ def mel_bands() -> Tensor:
     left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     triangles = np.minimum((bins - left) / (centre - left), (right - bins) / (right - centre)).clip(min=0)
     triangles[:, 0] = 0.0
-    return torch.from_numpy(triangles).float()
+    return torch.from_numpy(triangles)
 
 
 def load_vggish(path: Path, activation: bool) -> Vggish:
