@@ -150,9 +150,9 @@ def test_the_released_file_is_read_whole_or_refused(tmp_path: Path) -> None:
 
 
 def sines(count: int, noise_level: float, draw: np.random.Generator) -> AudioBatch:
-    """Google's test files: sines of full scale with noise, in 16 bits, where peaks beyond them wrap around.
+    """Google's test files: sines of full scale with noise, in 16 bits that wrap around into clicks.
 
-    Source: google-research, frechet_audio_distance/gen_test_files.py. The clicks are most of the distortion.
+    Source: google-research, frechet_audio_distance/gen_test_files.py.
     """
     time = np.linspace(0, 6, 6 * RATE)
     clips = []
