@@ -21,11 +21,11 @@ from arc_eval.contracts import StageHook, untimed
 from arc_eval.errors import CheckpointError
 from arc_eval.generators import style
 from arc_eval.generators.asked import check_lengths, paired
-from arc_eval.generators.precision import exact_convolutions
 from arc_eval.generators.sampling import AnySampler, Noise, Start, fitting
 from arc_eval.models.diffusion import LatentDiffusion
 from arc_eval.models.emulation import notice
 from arc_eval.models.fast_linear import through_onednn
+from arc_eval.models.precision import exact_convolutions
 from arc_eval.models.weights import load_model, read_manifest, weights_digest
 from arc_eval.records.audio import AudioBatch
 from arc_eval.records.prompt import Prompt
@@ -158,7 +158,7 @@ class LatentGenerator:
             # A caption that was seen before would make the text stage look free.
             self.model.conditioner.forget()
         clips: list[Tensor] = []
-        with exact_convolutions(self.settings.device):
+        with exact_convolutions():
             begun = self._begun(prompts, stage)
             for first in range(0, len(prompts), self.settings.batch):
                 together = slice(first, first + self.settings.batch)

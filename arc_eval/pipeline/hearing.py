@@ -18,6 +18,7 @@ from torch import Tensor
 from arc_eval.contracts import Extractor, Hearing
 from arc_eval.dsp import resample
 from arc_eval.errors import ArcEvalError, StoreError
+from arc_eval.models.precision import exact_convolutions
 from arc_eval.pipeline.items import Item
 from arc_eval.records.audio import AudioBatch
 from arc_eval.suite import Part
@@ -46,9 +47,10 @@ def heard_by(extractors: Sequence[Extractor], items: Sequence[Item], threads: in
     """For each extractor the rows of every item, in order."""
     described: list[list[Rows]] = [[] for _ in extractors]
     clips = ahead(partial(_hear, extractors), items, threads)
-    for group in prefetched(_bounded(clips, threads, CLIPS_A_READER * threads)):
-        for place, extractor in enumerate(extractors):
-            described[place] += _rows(extractor, [heard[place] for heard in group])
+    with exact_convolutions():
+        for group in prefetched(_bounded(clips, threads, CLIPS_A_READER * threads)):
+            for place, extractor in enumerate(extractors):
+                described[place] += _rows(extractor, [heard[place] for heard in group])
     return described
 
 

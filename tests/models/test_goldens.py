@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from arc_eval.errors import CheckpointError
-from arc_eval.generators.precision import exact_convolutions
 from arc_eval.models.checkpoint import read_tensors
 from arc_eval.models.conditioning import Conditioning
 from arc_eval.models.config import load_config
 from arc_eval.models.diffusion import LatentDiffusion
+from arc_eval.models.precision import exact_convolutions
 from arc_eval.models.state import load_state
 from arc_eval.models.weights import build_model, load_model
 from arc_eval.samplers.guidance import guided
@@ -134,7 +134,7 @@ def test_on_cuda_encoder_network_sampler_and_decoder_equal_the_official_ones(sha
     golden = read(shared / "golden" / "small-mini")
     here = Golden(golden.model.to("cuda"), {name: tensor.cuda() for name, tensor in golden.io.items()})
     io, model = here.io, here.model
-    with exact_convolutions("cuda"):
+    with exact_convolutions():
         assert_same(here.velocity(4.0)(io["x"], io["t"]), io["dit.out_cfg4"])
         assert_same(euler(here.velocity(4.0), io["x"], log_snr_times(10).cuda()), io["euler10_cfg4.out"])
         model.autoencoder.prepare(16, torch.float32)

@@ -63,6 +63,20 @@ def items(count: int, **changes: Any) -> list[Item]:
     return [Item(f"clip {n}", {}, Sound(n, reads, **changes)) for n in range(1, count + 1)]
 
 
+def test_networks_run_with_exact_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
+    switches: list[bool] = []
+
+    class Noting(Loudness):
+        def rows(self, heard: Sequence[Tensor]) -> list[Tensor]:
+            switches.append(torch.backends.cudnn.allow_tf32)
+            return super().rows(heard)
+
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    heard_by([Noting()], items(3), 1)  # type: ignore[list-item]
+    assert switches and not any(switches)
+    assert torch.backends.cudnn.allow_tf32
+
+
 def test_one_decode_serves_every_extractor_and_rows_are_those_of_embed() -> None:
     sounds, extractors = items(7), [Mel(), Loudness(), Mel()]
     assert isinstance(extractors[1], Hearing) and not isinstance(extractors[0], Hearing)

@@ -5,20 +5,15 @@ from contextlib import contextmanager
 
 import torch
 
-from arc_eval.contracts import Device
-
 
 @contextmanager
-def exact_convolutions(device: Device) -> Iterator[None]:
+def exact_convolutions() -> Iterator[None]:
     """Inside, convolutions on CUDA are as exact as their precision says; the process's switch comes back.
 
-    Matrix products are exact on their own, as long as nobody asks otherwise
-    (`torch.backends.cuda.matmul.allow_tf32`). Source: stable-audio-tools, which turns TF32 off for every
-    clip (`generate_diffusion_cond`).
+    Elsewhere the switch has no effect. Matrix products are exact on their own, as long as nobody asks
+    otherwise (`torch.backends.cuda.matmul.allow_tf32`). Source: stable-audio-tools, which turns TF32 off
+    for every clip (`generate_diffusion_cond`).
     """
-    if torch.device(device).type != "cuda":
-        yield
-        return
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:

@@ -7,7 +7,7 @@ import torch
 from tiny_suites import SECONDS, save_random_model
 
 from arc_eval.generators.latent import Settings
-from arc_eval.generators.precision import exact_convolutions
+from arc_eval.models.precision import exact_convolutions
 from arc_eval.records.prompt import Prompt
 
 
@@ -18,23 +18,15 @@ def allowed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return bool(request.param)
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:1", torch.device("cuda")])
-def test_convolutions_on_cuda_are_exact_inside_and_as_before_after(
-    device: torch.device | str, allowed: bool
-) -> None:
+def test_convolutions_are_exact_inside_and_as_before_after(allowed: bool) -> None:
     others = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
-    with exact_convolutions(device):
+    with exact_convolutions():
         assert not torch.backends.cudnn.allow_tf32
         assert (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic) == others
     assert torch.backends.cudnn.allow_tf32 == allowed
-    with pytest.raises(KeyError), exact_convolutions(device):
+    with pytest.raises(KeyError), exact_convolutions():
         raise KeyError
     assert torch.backends.cudnn.allow_tf32 == allowed
-
-
-def test_on_the_cpu_nothing_is_switched(allowed: bool) -> None:
-    with exact_convolutions("cpu"):
-        assert torch.backends.cudnn.allow_tf32 == allowed
 
 
 def test_matrix_products_are_exact_by_themselves() -> None:
