@@ -7,7 +7,7 @@ import pytest
 
 from arc_eval import registry
 from arc_eval.errors import SuiteError
-from arc_eval.extractors import clap, openl3, passt
+from arc_eval.extractors import clap, openl3, passt, vggish
 from arc_eval.pipeline.score import folder_suite
 from arc_eval.report.published import publication
 from arc_eval.suite import Suite, load_suite
@@ -18,6 +18,7 @@ RANDOM = {
     "openl3": {"weights": "random"},
     "passt": {"weights": "random/passt-s-swa-p16-128-ap476"},
     "clap": {"weights": "random"},
+    "vggish": {"weights": "random"},
 }
 SOURCE = {"kind": "synthetic", "split": "test", "count": 2}
 
@@ -28,7 +29,8 @@ def suite(folder: Path, asked: Any, *overrides: str, **changes: Any) -> Suite:
 
 
 def test_a_protocol_states_every_setting_that_decides_a_row() -> None:
-    kinds = {"openl3": openl3.Settings, "passt": passt.Settings, "clap": clap.Settings}
+    modules = {"openl3": openl3, "passt": passt, "clap": clap, "vggish": vggish}
+    kinds = {kind: module.Settings for kind, module in modules.items()}
     for protocol in protocols().values():
         for metric in protocol.metrics:
             of_kind = registry.settings("metrics", metric, protocol.name)

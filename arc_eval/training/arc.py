@@ -46,6 +46,8 @@ class ArcRecipe(StudentRecipe):
 
     generator_times: TimeName = "logsnr_uniform"
     discriminator_times: TimeName = "trunc_logit_normal"
+    pure_noise: float = Field(default=0.0, ge=0, le=1)
+    """Share of a batch whose generator times are 1, where all sampling begins; the paper names none."""
     adversarial: Literal["relativistic", "least_squares"] = "relativistic"
     contrastive_weight: float = Field(default=1.0, ge=0)
     discriminator_layer: int = Field(ge=0)
@@ -129,11 +131,13 @@ class ArcTask:
 
     def _pair(self, batch: Batch, rng: torch.Generator) -> PairDraw:
         count, shape = len(batch.prompts), batch.latents.shape
+        t = draw_times(quantile(self.recipe.generator_times), count, rng)
+        t[: round(self.recipe.pure_noise * count)] = 1.0  # batches are shuffled: the first clips are any
         return PairDraw(
             clips=[prompt.id for prompt in batch.prompts],
             latents=batch.latents,
             prompts=batch.prompts,
-            t=draw_times(quantile(self.recipe.generator_times), count, rng),
+            t=t,
             noise=torch.randn(shape, generator=rng),
             s=draw_times(quantile(self.recipe.discriminator_times), count, rng),
             renoise=torch.randn(shape, generator=rng),

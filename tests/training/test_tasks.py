@@ -109,6 +109,20 @@ def test_generator_and_discriminator_take_turns_and_leave_each_other_alone(
         assert all(torch.equal(a, b) for a, b in zip(before[1], after[1], strict=True))
 
 
+@pytest.mark.parametrize(("share", "fixed"), [(0.0, 0), (0.5, 2), (1.0, 4)])
+def test_a_share_of_the_batch_starts_where_sampling_does(
+    share: float, fixed: int, teacher: Path, autoencoder: Path, recipes: Written, cache: Path
+) -> None:
+    task, plain = (
+        load_recipe(_student("arc", teacher, autoencoder, recipes, batch=4, pure_noise=each)).task(cache)
+        for each in (share, 0.0)
+    )
+    draw, other = (each.turn(0, torch.Generator().manual_seed(1)).draw for each in (task, plain))
+    assert draw.t.eq(1).tolist() == [clip < fixed for clip in range(4)]
+    assert torch.equal(draw.t[fixed:], other.t[fixed:])
+    assert torch.equal(draw.noise, other.noise) and torch.equal(draw.s, other.s)
+
+
 def test_without_the_contrastive_term_no_caption_is_exchanged(
     teacher: Path, autoencoder: Path, recipes: Written, cache: Path
 ) -> None:

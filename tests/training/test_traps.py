@@ -372,6 +372,7 @@ def test_a_recipe_that_states_nothing_is_the_papers() -> None:
         "adversarial": "relativistic",
         "contrastive_weight": 1.0,
         "gradient_penalty": 0.0,
+        "pure_noise": 0.0,
         "warmup": None,
         "head_stages": 4,
     }
