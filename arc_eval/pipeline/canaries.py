@@ -130,10 +130,11 @@ def judged(metric: Metric, shown: Mapping[str, Evidence]) -> tuple[dict[str, dic
         found = results.get(name, {})
         if UNTOUCHED not in found:
             continue
+        scale = max(abs(one.value) for one in found.values())
         for canary in found:
             if canary == UNTOUCHED:
                 continue
-            gap = _gap(found[UNTOUCHED], found[canary], scores.get(UNTOUCHED), scores.get(canary))
+            gap = _gap(found[UNTOUCHED], found[canary], scale, scores.get(UNTOUCHED), scores.get(canary))
             if gap < 0 or (canary in worse and gap == 0):
                 ours, theirs = found[UNTOUCHED].value, found[canary].value
                 should = "better than" if canary in worse else "no worse than"
@@ -147,10 +148,15 @@ def judged(metric: Metric, shown: Mapping[str, Evidence]) -> tuple[dict[str, dic
 def _gap(
     ours: Measurement,
     theirs: Measurement,
+    scale: float,
     our_scores: Mapping[str, float] | None,
     their_scores: Mapping[str, float] | None,
 ) -> float:
-    """How much better the untouched recordings are: 0 if that cannot be told from chance or rounding."""
+    """How much better the untouched recordings are: 0 if that cannot be told from chance or rounding.
+
+    A distance of nothing is what rounding leaves of the large sums that it is the difference of: `scale`,
+    the largest value among the canaries, tells how large.
+    """
     sign = -1.0 if ours.direction == "lower" else 1.0
     if our_scores and their_scores:
         both = our_scores.keys() & their_scores.keys()
@@ -159,7 +165,7 @@ def _gap(
         error = stdev(gaps) / math.sqrt(len(gaps)) if len(gaps) > 1 else math.inf
         return sign * fmean(gaps) if abs(fmean(gaps)) > MARGIN * error else 0.0
     gap = sign * (ours.value - theirs.value)
-    return gap if abs(gap) > 1e-6 * max(abs(ours.value), abs(theirs.value), 1e-6) else 0.0
+    return gap if abs(gap) > max(1e-6 * max(abs(ours.value), abs(theirs.value)), 1e-9 * scale) else 0.0
 
 
 def _heard(rows: Mapping[str, Embedding], prompts: Sequence[Prompt], seed: int) -> dict[str, Embedding]:

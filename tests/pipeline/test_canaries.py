@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -10,17 +11,18 @@ from tiny_suites import write_suite
 from torch import Tensor
 
 from arc_eval.canaries import SelfChecking
-from arc_eval.contracts import silent
+from arc_eval.contracts import Evidence, silent
 from arc_eval.errors import NotComparableError
 from arc_eval.metrics import evidence, label_kl
 from arc_eval.models.extractor_weights import load_clap, load_tagger
 from arc_eval.models.safetensors_file import write_safetensors
 from arc_eval.pipeline import alter, hearing
-from arc_eval.pipeline.canaries import Canaries, listen, wrong_answer
+from arc_eval.pipeline.canaries import Canaries, judged, listen, wrong_answer
 from arc_eval.pipeline.pool import Pool
 from arc_eval.pipeline.run import run
 from arc_eval.records.embedding import Embedding
-from arc_eval.records.measurement import Failure, Measurement
+from arc_eval.records.measurement import Counts, Failure, Measurement
+from arc_eval.records.prompt import Prompt
 from arc_eval.registry import plugins, settings
 from arc_eval.store import Store
 from arc_eval.suite import Suite, load_suite
@@ -73,6 +75,32 @@ def test_the_tiny_metrics_rank_every_canary_below_recordings(tmp_path: Path, sto
     for metric in ("kl[tiny-tagger]", "clap[tiny-clap]", "recognition[tiny-tagger]"):
         assert found.values[metric]["wrong captions"] != found.values[metric]["untouched"]
     assert found.values["fd[tiny-clap]"]["untouched"] == pytest.approx(0, abs=1e-9)
+
+
+class Told:
+    """A distance that is told what it measures: the evidence's key."""
+
+    name = "far[told]"
+    extractor = "told"
+    ranks: ClassVar = {"far[told]": frozenset({"silence"})}
+
+    def __init__(self, values: dict[str, float]) -> None:
+        self.values = values
+
+    def measure(self, evidence: Evidence) -> list[Measurement]:
+        (canary,) = evidence.prompts
+        return [
+            Measurement(self.name, self.values[canary], "", "lower", Counts(1, 1, 1), no_interval="one clip")
+        ]
+
+
+@pytest.mark.parametrize(("silence", "blocked"), [(1e4, False), (1.0, False), (1e-3, True)])
+def test_what_rounding_leaves_of_large_sums_is_no_order(silence: float, blocked: bool) -> None:
+    values = {"untouched": 7e-12, "silence": silence, "wrong captions": 1e-28}
+    shown = {canary: Evidence({canary: Prompt(canary, "", 1.0)}, {}, {}) for canary in values}
+    found, reason = judged(Told(values), shown)  # type: ignore[arg-type]
+    assert found == {"far[told]": values}
+    assert bool(reason) == blocked and ("wrong captions" in reason) == blocked
 
 
 def test_alterations_are_what_they_are_called() -> None:
