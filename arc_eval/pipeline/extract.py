@@ -24,7 +24,7 @@ from arc_eval.pipeline.pool import Pool, batches, one_thread, together
 from arc_eval.records.embedding import Embedding
 from arc_eval.records.prompt import Prompt
 from arc_eval.records.repeated import Repeated
-from arc_eval.store import Store, digest_of
+from arc_eval.store import Store, digest_of, source_digest
 from arc_eval.suite import Part
 
 KIND = "embeddings"
@@ -98,6 +98,7 @@ def _keys(extractor: Extractor, groups: Sequence[Sequence[Item]]) -> list[str]:
     decides = {
         "extractor": dict(extractor.fingerprint()),
         "code": code_digest(extractor),
+        "heard by": source_digest("arc_eval.pipeline.hearing", "arc_eval.dsp", "arc_eval.models.precision"),
     }
     return [digest_of({**decides, "items": [item.origin for item in group]}) for group in groups]
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
+import arc_eval
 from arc_eval import registry
 from arc_eval.contracts import silent
 from arc_eval.pipeline import extract
 from arc_eval.pipeline.extract import KIND, Described, describe
 from arc_eval.pipeline.items import reference_items
 from arc_eval.pipeline.pool import Pool
-from arc_eval.store import Store
+from arc_eval.store import Store, source_digest
 from arc_eval.suite import Part
 
 SOURCE = {"kind": "synthetic", "split": "reference", "count": 5, "takes": 1}
@@ -61,3 +62,19 @@ def test_an_extractor_that_comes_later_leaves_what_others_said(tmp_path: Path) -
     assert torch.equal(both["mel"].rows.values, alone.rows.values) and both["mel"].digest == alone.digest
     assert all(path.stat().st_mtime_ns == then for path, then in written.items())
     assert len(both["health"].rows) == 5
+
+
+@pytest.mark.parametrize("module", ["pipeline/hearing.py", "dsp.py", "models/precision.py"])
+def test_rows_that_other_code_has_read_are_not_taken_for_these(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading and resampling are the pipeline's, whatever the extractor imports."""
+    before = described(Store(tmp_path), "health")["health"]
+    read = Path.read_bytes
+    edited = Path(arc_eval.__file__).parent / module
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", lambda path: read(path) + b"#" * (path == edited))
+        source_digest.cache_clear()
+        after = described(Store(tmp_path), "health")["health"]
+    source_digest.cache_clear()
+    assert after.digest != before.digest
