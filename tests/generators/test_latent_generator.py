@@ -318,3 +318,15 @@ def test_a_negative_prompt_equal_to_the_prompt_takes_guidance_away(model: Path):
     assert torch.allclose(same.generate(PROMPTS[:1], SEEDS[:1]).samples, plain, atol=1e-5)
     other = generator(model, "euler", 3, 4.0, negative_prompt="something else")
     assert not torch.allclose(other.generate(PROMPTS[:1], SEEDS[:1]).samples, plain, atol=1e-3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_clips_made_on_cuda_are_those_made_on_the_cpu(tmp_path: Path) -> None:
+    model = save_random_model(tmp_path)
+    write = {"weights": str(model), "sampler": "euler", "steps": 4, "guidance": 2.0}
+    prompt = Prompt("a", "a bell", SECONDS)
+    ours, theirs = (
+        Settings.model_validate({**write, "device": device}).build().generate([prompt], [1]).samples
+        for device in ("cpu", "cuda")
+    )
+    assert float((theirs - ours).norm() / ours.norm()) < 1e-4
